@@ -1,0 +1,1 @@
+"""The operator's side: HTTP resources over snapshots of the relay."""

@@ -1,0 +1,34 @@
+"""Whose fault it is.
+
+A `PeerError` is the phone's: it is told in an `error` packet, counted, logged at info, and the
+relay goes on.  A `ConfigError` is the operator's: it stops the start with a sentence on what to
+change.  Any other exception is by definition a fault of ours.
+"""
+
+from __future__ import annotations
+
+from relaytw.messages import ErrorCode
+
+
+class PeerError(Exception):
+    """A phone did something it may not; `code` is what it is told, the text says why."""
+
+    def __init__(self, code: ErrorCode, why: str) -> None:
+        super().__init__(why)
+        self.code = code
+        self.why = why
+
+
+class BadLine(PeerError):
+    """The bytes of one line are not a packet."""
+
+    def __init__(self, why: str, code: ErrorCode = ErrorCode.BAD_LINE) -> None:
+        super().__init__(code, why)
+
+
+class Refused(PeerError):
+    """The gate does not let this packet in."""
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; the text names every key, its value and what is allowed."""

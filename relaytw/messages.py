@@ -1,0 +1,280 @@
+"""The vocabulary: the values that travel between the stages, and the names of outcomes.
+
+Everything here is frozen and knows no stage, no transport and no database.  What a value means is
+said once, here; how it looks on the wire is the codec's business (`relaytw.protocols.wire`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple, Protocol
+
+
+class ClientKey(NamedTuple):
+    """Who a phone is: one bot's script on one device.  Its network address is not part of it."""
+
+    bot: str
+    device: str
+
+    def __str__(self) -> str:
+        return f"{self.bot}@{self.device}"
+
+
+class Dialect(StrEnum):
+    """The way a script speaks; recognised from its handshake."""
+
+    V32 = "3.2"
+    V33 = "3.3"
+
+
+class Status(StrEnum):
+    """Whether a device or a room may talk.  Anything else found in a table is not approved."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    DENIED = "denied"
+    REVOKED = "revoked"
+    BLOCKED = "blocked"
+
+    @property
+    def refused(self) -> bool:
+        """Is a device of this status turned away, rather than kept in restricted mode?"""
+        return self in _REFUSED
+
+
+_REFUSED = frozenset({Status.DENIED, Status.REVOKED, Status.BLOCKED})
+
+
+class ErrorCode(StrEnum):
+    """What an `error` packet says went wrong; part of the wire."""
+
+    SERVER_FULL = "server_full"
+    HANDSHAKE_TIMEOUT = "handshake_timeout"
+    BAD_HANDSHAKE = "bad_handshake"
+    UNKNOWN_DIALECT = "unknown_dialect"
+    BAD_LINE = "bad_line"
+    LINE_TOO_LONG = "line_too_long"
+    TEXT_TOO_LONG = "text_too_long"
+    NO_AUTH = "no_auth"
+    WRONG_IDENTITY = "wrong_identity"
+    BAD_SIGNATURE = "bad_signature"
+    STALE = "stale"
+    REPLAY = "replay"
+    NOT_APPROVED = "not_approved"
+    PENALTY = "penalty"
+    HELD_TOO_MUCH = "held_too_much"
+    INTERNAL = "internal"
+
+
+class CloseReason(StrEnum):
+    """Why a connection ended or was refused: log field, metric label and column of the page."""
+
+    SERVER_FULL = "server_full"
+    DISPLACED = "displaced"
+    HANDSHAKE_TIMEOUT = "handshake_timeout"
+    BAD_HANDSHAKE = "bad_handshake"
+    UNKNOWN_DIALECT = "unknown_dialect"
+    HELD_TOO_MUCH = "held_too_much"
+    LINE_TOO_LONG = "line_too_long"
+    BAD_LINES = "bad_lines"
+    BAD_SIGNATURE = "bad_signature"
+    WRONG_IDENTITY = "wrong_identity"
+    NOT_APPROVED = "not_approved"
+    PENALTY = "penalty"
+    UNPROVEN = "unproven"
+    SUPERSEDED = "superseded"
+    REPLACED = "replaced"
+    ZOMBIE = "zombie"
+    SLOW_PEER = "slow_peer"
+    PHONE_CLOSED = "phone_closed"
+    CONNECTION_LOST = "connection_lost"
+    OPERATOR = "operator"
+    SHUTDOWN = "shutdown"
+    INTERNAL = "internal"
+
+
+class Handshake(NamedTuple):
+    """A phone's introduction.  Unsigned: it says who the phone claims to be, and proves nothing."""
+
+    dialect: Dialect
+    bot: str
+    device: str
+    version: str
+    client_type: str = ""
+    device_ip: str = ""
+    device_info: str = ""
+
+    @property
+    def key(self) -> ClientKey:
+        """The client this phone claims to be."""
+        return ClientKey(self.bot, self.device)
+
+
+class Auth(NamedTuple):
+    """The `auth` object of a packet: identity, time and signature.  `timestamp` is in ms (UTC)."""
+
+    client_type: str
+    bot: str
+    device_uuid: str
+    device: str
+    mac: str
+    ip: str
+    timestamp: int
+    version: str
+    signature: str
+
+
+class Chat(NamedTuple):
+    """One chat message as a phone sent it.  `timestamp` is the phone's own wall time, as sent."""
+
+    room: str
+    text: str
+    sender: str
+    channel_id: str | None
+    log_id: str | None
+    user_hash: str | None
+    is_group_chat: bool
+    is_mention: bool
+    timestamp: str
+    auth: Auth | None
+
+
+class Monitoring(NamedTuple):
+    """A phone's own figures, from its pong.  Memory in MB."""
+
+    total_memory: float
+    memory_usage: float
+    memory_percent: float
+    message_queue_size: int
+    active_rooms: int
+
+
+class Pong(NamedTuple):
+    """A phone's answer to a ping.  `server_timestamp` is what the relay sent, in ms; None if absent."""
+
+    server_timestamp: int | None
+    monitoring: Monitoring | None
+    auth: Auth | None
+
+
+class Unknown(NamedTuple):
+    """A well-formed packet of an event the relay does not know: logged and ignored."""
+
+    event: str
+    auth: Auth | None
+
+
+Packet = Handshake | Chat | Pong | Unknown
+
+
+class Text(NamedTuple):
+    """A text for a chat room."""
+
+    text: str
+
+
+class Media(NamedTuple):
+    """Media for a chat room: URLs (str) or file contents (bytes), shown in order.
+
+    `kind` is image, audio, video or document; `format` a file ending such as "jpg"; `wait_ms` how
+    long the phone shall stay in the room for the upload (None: the phone's own default).
+    """
+
+    sources: tuple[str, ...] | tuple[bytes, ...]
+    kind: str = "image"
+    format: str = "jpg"
+    wait_ms: int | None = None
+
+
+Part = Text | Media
+
+
+class ReplyKind(StrEnum):
+    """What prompted a reply; names the event in dialect 3.3 (3.2 knows `messageResponse` alone)."""
+
+    RESPONSE = "messageResponse"
+    SCHEDULE = "scheduleMessage"
+    BROADCAST = "broadcastMessage"
+
+
+class Reply(NamedTuple):
+    """One part of an answer on its way to a room.  `trace` is the trace id of what prompted it."""
+
+    client: ClientKey
+    room: str
+    channel_id: str | None
+    part: Part
+    trace: str
+    kind: ReplyKind = ReplyKind.RESPONSE
+
+
+#: What a handler may return: nothing, one text or medium, or several (sent 1 s apart).
+Answer = str | Text | Media | Sequence[str | Text | Media] | None
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneInfo:
+    """A snapshot of a connected phone.  Times in seconds since the epoch, round trip in ms."""
+
+    client: ClientKey
+    dialect: Dialect
+    version: str
+    address: str
+    device_info: str
+    status: Status
+    connected_at: float
+    last_heard: float
+    round_trip_ms: int | None
+    monitoring: Monitoring | None
+    messages: int
+    proven: bool
+
+
+class Context(Protocol):
+    """What a message may ask of the relay while it is being handled."""
+
+    def reply(self, answer: Answer) -> None:
+        """Send `answer` to the message's room now; ignored (and logged) once the handler is over."""
+
+    def phone(self) -> PhoneInfo | None:
+        """The phone the message came by, or None if it is not connected any more."""
+
+
+@dataclass(slots=True)
+class Message:
+    """A chat message as handlers see it.
+
+    `id` is the same for every delivery of the same message, `trace` follows it through the logs,
+    `received_at` is in seconds since the epoch, `redelivered` says that an earlier delivery did
+    not finish.  It carries the client's key, never a transport.
+    """
+
+    id: str
+    trace: str
+    client: ClientKey
+    room: str
+    channel_id: str | None
+    text: str
+    sender: str
+    user_hash: str | None
+    is_group_chat: bool
+    is_mention: bool
+    is_admin: bool
+    received_at: float
+    redelivered: bool
+    context: Context = field(repr=False, compare=False)
+
+    @property
+    def bot(self) -> str:
+        """The bot name the phone serves."""
+        return self.client.bot
+
+    def reply(self, answer: Answer) -> None:
+        """Send `answer` to this message's room now, without ending the handler."""
+        self.context.reply(answer)
+
+    def phone(self) -> PhoneInfo | None:
+        """The phone this message came by, or None if it is not connected any more."""
+        return self.context.phone()

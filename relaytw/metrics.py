@@ -1,0 +1,79 @@
+"""What the relay counts: plain integers on the hot path, read only when somebody scrapes them.
+
+Each stage is handed the one `Metrics` of its relay and adds to it.  How the figures look outside
+(`/metrics`, status page) is the admin package's business.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Sequence
+
+#: Upper bounds in seconds; from 50 µs (a bare command) to the processing time-out of 5 minutes.
+STAGE_BOUNDS = (
+    0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
+    0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0,
+)  # fmt: skip
+
+
+class Histogram:
+    """Counts of observations up to each bound, and their sum.  Seconds."""
+
+    __slots__ = ("bounds", "counts", "total")
+
+    def __init__(self, bounds: Sequence[float] = STAGE_BOUNDS) -> None:
+        self.bounds = tuple(bounds)
+        self.counts = [0] * (len(self.bounds) + 1)
+        self.total = 0.0
+
+    def observe(self, seconds: float) -> None:
+        """Count one observation."""
+        self.counts[bisect_left(self.bounds, seconds)] += 1
+        self.total += seconds
+
+
+class Metrics:
+    """Every count of one relay since it started.
+
+    `decode` is observed once a read batch (its mean per line), `wait` from acceptance to the
+    handler's start, `process` from there to its end, `send` from a reply's creation to its write.
+    """
+
+    __slots__ = (
+        "accepted", "answered", "closes", "connects", "decode", "duplicates", "errors", "failed", "finished",
+        "late_answers", "lines", "overlong_texts", "pauses", "pings", "pongs", "process", "redelivered",
+        "replies_cut", "replies_dropped", "replies_sent", "restricted", "room_refused", "send", "stalls",
+        "takeovers", "timed_out", "unhandled", "unknown_events", "wait",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.connects = 0
+        self.closes: Counter[str] = Counter()
+        self.errors: Counter[str] = Counter()
+        self.takeovers = 0
+        self.lines = 0
+        self.unknown_events = 0
+        self.pings = 0
+        self.pongs = 0
+        self.accepted = 0
+        self.duplicates = 0
+        self.restricted = 0
+        self.room_refused = 0
+        self.overlong_texts = 0
+        self.redelivered = 0
+        self.unhandled = 0
+        self.finished = 0
+        self.failed = 0
+        self.timed_out = 0
+        self.late_answers = 0
+        self.answered = 0
+        self.stalls = 0
+        self.pauses = 0
+        self.replies_sent = 0
+        self.replies_cut = 0
+        self.replies_dropped: Counter[str] = Counter()
+        self.decode = Histogram()
+        self.wait = Histogram()
+        self.process = Histogram()
+        self.send = Histogram()

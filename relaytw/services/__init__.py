@@ -1,0 +1,1 @@
+"""Twisted services: the parts of a relay that start, stop and keep time."""
