@@ -233,13 +233,13 @@ class PhoneInfo:
 
 
 class Context(Protocol):
-    """What a message may ask of the relay while it is being handled."""
+    """What messages may ask of the relay while they are being handled; one for all of them."""
 
-    def reply(self, answer: Answer) -> None:
-        """Send `answer` to the message's room now; ignored (and logged) once the handler is over."""
+    def reply(self, message: Message, answer: Answer) -> None:
+        """Send `answer` to the message's room now; ignored (and logged) once its handler is over."""
 
-    def phone(self) -> PhoneInfo | None:
-        """The phone the message came by, or None if it is not connected any more."""
+    def phone(self, client: ClientKey) -> PhoneInfo | None:
+        """The phone of this client, or None if it is not connected."""
 
 
 @dataclass(slots=True)
@@ -248,7 +248,7 @@ class Message:
 
     `id` is the same for every delivery of the same message, `trace` follows it through the logs,
     `received_at` is in seconds since the epoch, `redelivered` says that an earlier delivery did
-    not finish.  It carries the client's key, never a transport.
+    not finish, `over` that its handler has ended.  It carries the client's key, never a transport.
     """
 
     id: str
@@ -265,6 +265,7 @@ class Message:
     received_at: float
     redelivered: bool
     context: Context = field(repr=False, compare=False)
+    over: bool = field(default=False, repr=False, compare=False)
 
     @property
     def bot(self) -> str:
@@ -273,8 +274,8 @@ class Message:
 
     def reply(self, answer: Answer) -> None:
         """Send `answer` to this message's room now, without ending the handler."""
-        self.context.reply(answer)
+        self.context.reply(self, answer)
 
     def phone(self) -> PhoneInfo | None:
         """The phone this message came by, or None if it is not connected any more."""
-        return self.context.phone()
+        return self.context.phone(self.client)

@@ -1,0 +1,335 @@
+"""May this packet enter: approvals, signatures, and what has been seen before.
+
+The gate answers at once, from what it holds.  It knows no connection: a conversation carries the
+`Pass` it was given at its handshake.  What it has seen of a client outlives the connection, for a
+packet written to a dead socket comes again over the next one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from twisted.internet.defer import Deferred
+
+from relaytw.errors import Refused
+from relaytw.messages import Auth, Chat, ClientKey, ErrorCode, Handshake, Status
+
+#: Device ids that are no identity: such a device can never be approved.
+NAMELESS = frozenset({"", "unknown", "null", "none", "undefined"})
+
+
+@dataclass(slots=True, eq=False)
+class Device:
+    """A device as the approvals know it; shared, so a change of status is seen at once.
+
+    `uuid` is the deviceUUID it was pinned to, None before its first valid signature.  Times in
+    seconds since the epoch.
+    """
+
+    client: ClientKey
+    status: Status
+    uuid: str | None
+    address: str
+    version: str
+    created_at: float
+    updated_at: float
+
+
+@dataclass(slots=True, eq=False)
+class Room:
+    """A room of one client as the approvals know it; shared likewise.
+
+    `reported` says that the operator was told of its messages going unanswered.
+    """
+
+    client: ClientKey
+    room_id: str
+    name: str
+    status: Status
+    created_at: float
+    updated_at: float
+    reported: bool = False
+
+
+class Approvals(Protocol):
+    """Who may talk.  Answers come from memory; what it does not know yet it looks up."""
+
+    def device(self, handshake: Handshake, address: str) -> Device | Deferred[Device]:
+        """The device of this handshake, registered as pending if nobody knows it."""
+
+    def known_device(self, client: ClientKey) -> Device | None:
+        """The device if it is known, without registering it."""
+
+    def may_register(self) -> bool:
+        """Is a device never seen before approved when it introduces itself?"""
+
+    def pin(self, device: Device, uuid: str) -> None:
+        """Bind an approved device to the deviceUUID it showed."""
+
+    def room(self, client: ClientKey, room_id: str, name: str) -> Room | Deferred[Room]:
+        """The room, registered as pending if nobody knows it."""
+
+
+class Verifier(Protocol):
+    """Checks signatures with the secrets of one bot."""
+
+    def verify(self, auth: Auth) -> int | None:
+        """The index of the secret that signed this, or None."""
+
+
+@dataclass(frozen=True, slots=True)
+class GateSettings:
+    """The gate's numbers: seconds, and counts of remembered ids."""
+
+    required: bool = True
+    max_clock_skew: float = 300.0
+    reconnect_window: float = 60.0
+    ttl: float = 300.0
+    per_client: int = 10_000
+    total: int = 1_000_000
+    twin_window: float = 1.0
+
+
+class _Seen:
+    """What was seen of one client: signatures, message ids, and texts of the last second."""
+
+    __slots__ = ("floor", "ids", "previous", "serial", "signatures", "twins")
+
+    def __init__(self) -> None:
+        self.signatures: OrderedDict[str, tuple[int, float, int]] = OrderedDict()
+        self.ids: OrderedDict[str, float] = OrderedDict()
+        self.twins: OrderedDict[tuple[str, str, str], tuple[float, bool]] = OrderedDict()
+        self.floor = 0
+        self.serial = 0
+        self.previous = 0
+
+
+class Pass:
+    """What the gate gives a connection at its handshake."""
+
+    __slots__ = ("client", "device", "seen", "serial", "verifier")
+
+    def __init__(self, client: ClientKey, device: Device, verifier: Verifier, serial: int) -> None:
+        self.client = client
+        self.device = device
+        self.verifier = verifier
+        self.serial = serial
+        self.seen: _Seen | None = None
+
+
+class Gate:
+    """Decides about packets.  `now` gives seconds since the epoch, `verifier_for` a bot's secrets."""
+
+    def __init__(
+        self,
+        *,
+        approvals: Approvals,
+        verifier_for: Callable[[str], Verifier],
+        settings: GateSettings,
+        now: Callable[[], float],
+    ) -> None:
+        self._approvals = approvals
+        self._verifier_for = verifier_for
+        self._settings = settings
+        self._now = now
+        self._seen: dict[ClientKey, _Seen] = {}
+        self._remembered = 0
+        self._serials = 0
+
+    @property
+    def remembered(self) -> int:
+        """How many ids and signatures are held in all."""
+        return self._remembered
+
+    @property
+    def clients(self) -> int:
+        """Of how many clients something is held."""
+        return len(self._seen)
+
+    def issue(self, device: Device) -> Pass:
+        """A pass for a new connection of this device."""
+        self._serials += 1
+        return Pass(device.client, device, self._verifier_for(device.client.bot), self._serials)
+
+    def vouched(self, auth: Auth) -> bool:
+        """Is this the valid signature of a device that is, or may at once be, approved?
+
+        Looks only: nothing is remembered, for the packet is checked again once its handshake is done.
+        """
+        client = ClientKey(auth.bot, auth.device)
+        device = self._approvals.known_device(client)
+        if device is None:
+            approved = self._approvals.may_register()
+        else:
+            approved = device.status is Status.APPROVED
+        if not approved or client.device.lower() in NAMELESS:
+            return False
+        if not self._settings.required:
+            return True
+        fresh = abs(auth.timestamp / 1000 - self._now()) <= self._settings.max_clock_skew
+        return fresh and self._verifier_for(client.bot).verify(auth) is not None
+
+    def check(self, pass_: Pass, auth: Auth | None, *, resendable: bool) -> bool:
+        """Let a packet in, or raise `Refused`; the answer says whether it proves who is talking.
+
+        Only a `resendable` packet may show a signature that the client's last connection has shown:
+        scripts sign when they queue, and send again what a dead socket swallowed.  Proof is a valid signature that this connection was the first to show: one that another
+        connection has shown may have been read off the wire.
+        """
+        if auth is None:
+            if self._settings.required:
+                raise Refused(ErrorCode.NO_AUTH, "the packet has no auth; update the script or its secret")
+            return True
+        if auth.bot != pass_.client.bot or auth.device != pass_.client.device:
+            claimed = ClientKey(auth.bot, auth.device)
+            raise Refused(ErrorCode.WRONG_IDENTITY, f"auth names {claimed}, the handshake {pass_.client}")
+        if not self._settings.required:
+            return True
+        now = self._now()
+        skew = auth.timestamp / 1000 - now
+        if not -self._settings.max_clock_skew <= skew <= self._settings.max_clock_skew:
+            raise Refused(
+                ErrorCode.STALE,
+                f"the phone's clock is {skew:+.0f} s off (allowed: {self._settings.max_clock_skew:g} s)",
+            )
+        if pass_.verifier.verify(auth) is None:
+            raise Refused(
+                ErrorCode.BAD_SIGNATURE, "the secret does not match (or a signed field was changed)"
+            )
+        self._pin(pass_.device, auth.device_uuid)
+        return self._first_shown(pass_, auth, resendable, now)
+
+    def identify(self, pass_: Pass, chat: Chat, line: bytes) -> str | None:
+        """The message's id, or None if this message was let in before.
+
+        The id is unique within its client: channel and logId, or a digest of the line where the
+        phone gave no logId.
+        """
+        seen = pass_.seen or self._adopt(pass_)
+        now = self._now()
+        name = message_id(chat, line)
+        at = seen.ids.get(name)
+        if at is not None:
+            if now - at <= self._settings.ttl:
+                return None
+            seen.ids.move_to_end(name)
+            seen.ids[name] = now
+        elif self._is_twin(seen, chat, now):
+            return None
+        else:
+            seen.ids[name] = now
+            self._remembered += 1
+            self._trim_ids(seen, now)
+        return name
+
+    def sweep(self) -> int:
+        """Forget what can no longer matter; the number of ids and signatures forgotten."""
+        before, now = self._remembered, self._now()
+        oldest_signature = now - 2 * self._settings.max_clock_skew
+        for client, seen in list(self._seen.items()):
+            self._trim_ids(seen, now)
+            self._trim_signatures(seen, oldest_signature)
+            self._trim_twins(seen, now)
+            if not (seen.ids or seen.signatures or seen.floor > oldest_signature * 1000):
+                del self._seen[client]
+        return before - self._remembered
+
+    # -- signatures
+
+    def _pin(self, device: Device, uuid: str) -> None:
+        if device.uuid is None:
+            if device.status is Status.APPROVED:
+                self._approvals.pin(device, uuid)
+        elif device.uuid != uuid:
+            raise Refused(
+                ErrorCode.WRONG_IDENTITY,
+                f"{device.client} was approved with another deviceUUID; approve it anew if that is right",
+            )
+
+    def _first_shown(self, pass_: Pass, auth: Auth, resendable: bool, now: float) -> bool:
+        seen = pass_.seen or self._adopt(pass_)
+        if pass_.serial > seen.serial:
+            seen.previous, seen.serial = seen.serial, pass_.serial
+        name = auth.signature[:32]
+        shown = seen.signatures.get(name)
+        if shown is None:
+            if auth.timestamp <= seen.floor:
+                raise Refused(
+                    ErrorCode.STALE, "older than what is remembered of this phone; it sent too much"
+                )
+            seen.signatures[name] = (pass_.serial, now, auth.timestamp)
+            self._remembered += 1
+            if len(seen.signatures) > self._settings.per_client or self._remembered > self._settings.total:
+                self._trim_signatures(seen, now - 2 * self._settings.max_clock_skew)
+                self._evict_signature(seen)
+            return True
+        serial, at, _ = shown
+        if serial == pass_.serial:
+            return True
+        resent = serial == seen.previous and now - at <= self._settings.reconnect_window
+        if resent and resendable:
+            return False
+        raise Refused(ErrorCode.REPLAY, "this signature was already used on another connection")
+
+    def _evict_signature(self, seen: _Seen) -> None:
+        over = len(seen.signatures) > self._settings.per_client or self._remembered > self._settings.total
+        if over and len(seen.signatures) > 1:
+            # What is forgotten early must not be acceptable again: raise the lowest timestamp taken.
+            _, (_, _, timestamp) = seen.signatures.popitem(last=False)
+            self._remembered -= 1
+            seen.floor = max(seen.floor, timestamp)
+
+    def _trim_signatures(self, seen: _Seen, before: float) -> None:
+        while seen.signatures and next(iter(seen.signatures.values()))[1] < before:
+            seen.signatures.popitem(last=False)
+            self._remembered -= 1
+
+    def _adopt(self, pass_: Pass) -> _Seen:
+        seen = self._seen.get(pass_.client)
+        if seen is None:
+            seen = self._seen[pass_.client] = _Seen()
+        pass_.seen = seen
+        return seen
+
+    # -- message ids
+
+    def _trim_ids(self, seen: _Seen, now: float) -> None:
+        ids, limit = seen.ids, self._settings.per_client
+        oldest = now - self._settings.ttl
+        while ids and (
+            len(ids) > limit
+            or next(iter(ids.values())) < oldest
+            or (self._remembered > self._settings.total and len(ids) > 1)
+        ):
+            ids.popitem(last=False)
+            self._remembered -= 1
+
+    def _is_twin(self, seen: _Seen, chat: Chat, now: float) -> bool:
+        """Is this the script's other code path sending the same message (with, without a logId)?"""
+        self._trim_twins(seen, now)
+        what = (chat.room, chat.sender, chat.text)
+        has_id = chat.log_id is not None
+        other = seen.twins.get(what)
+        if other is not None and other[1] is not has_id:
+            del seen.twins[what]
+            return True
+        seen.twins[what] = (now, has_id)
+        seen.twins.move_to_end(what)
+        return False
+
+    def _trim_twins(self, seen: _Seen, now: float) -> None:
+        oldest = now - self._settings.twin_window
+        twins = seen.twins
+        while twins and (next(iter(twins.values()))[0] < oldest or len(twins) > self._settings.per_client):
+            twins.popitem(last=False)
+
+
+def message_id(chat: Chat, line: bytes) -> str:
+    """What names a 3.x message within its client."""
+    if chat.log_id:
+        return f"{chat.channel_id}:{chat.log_id}"
+    return hashlib.blake2b(line, digest_size=16).hexdigest()

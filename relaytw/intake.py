@@ -1,0 +1,153 @@
+"""When a message counts as accepted, and how much of a phone's chat may be unfinished.
+
+`Intake` is the door to what is accepted and not finished.  The one here holds it in memory; one
+that writes a journal has the same face: a batch is accepted first, and dispatched once `accept`
+says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from relaytw.lanes import LaneKey
+from relaytw.messages import Message
+
+#: However full the queue is, a connection may have this many messages unfinished.
+LEAST_BACKLOG = 10
+#: A paused connection is read again once its backlog has drained to this part of its limit.
+DRAINED = 0.8
+
+
+class Reader(Protocol):
+    """Whoever reads a connection."""
+
+    def stop_reading(self) -> None:
+        """Leave what comes next in the kernel."""
+
+    def start_reading(self) -> None:
+        """Go on reading."""
+
+
+class Account:
+    """What one connection has sent that is not finished: messages, and bytes of their lines."""
+
+    __slots__ = ("bytes", "messages", "paused", "reader")
+
+    def __init__(self, reader: Reader) -> None:
+        self.reader = reader
+        self.messages = 0
+        self.bytes = 0
+        self.paused = False
+
+
+class Job:
+    """One accepted message on its way: the message, its lane, and whose account it is on."""
+
+    __slots__ = ("accepted_at", "account", "lane", "message", "size")
+
+    def __init__(self, message: Message, lane: LaneKey, account: Account, size: int, at: float) -> None:
+        self.message = message
+        self.lane = lane
+        self.account = account
+        self.size = size
+        self.accepted_at = at
+
+
+@dataclass(frozen=True, slots=True)
+class IntakeSettings:
+    """Counts of messages, and bytes of their lines."""
+
+    queue: int = 10_000
+    queue_bytes: int = 64 * 1024 * 1024
+    backlog_per_connection: int = 1000
+    backlog_bytes: int = 2 * 1024 * 1024
+
+
+class Intake(Protocol):
+    """What is accepted and not finished."""
+
+    def account(self, reader: Reader) -> Account:
+        """An account for a new connection."""
+
+    def charge(self, job: Job) -> None:
+        """Put a message on its connection's account; stops the reader when the account is full."""
+
+    def accept(self, jobs: Sequence[Job], dispatch: Callable[[Sequence[Job]], None]) -> None:
+        """Accept a batch and then dispatch it; in between a journal writes it down."""
+
+    def finish(self, job: Job) -> None:
+        """A message is finished: it leaves its account."""
+
+    @property
+    def unfinished(self) -> int:
+        """How many accepted messages are not finished."""
+
+    @property
+    def unfinished_bytes(self) -> int:
+        """The bytes of their lines."""
+
+
+class MemoryIntake:
+    """Accepted messages live as long as the process."""
+
+    def __init__(self, settings: IntakeSettings, paused: Callable[[], None]) -> None:
+        self._settings = settings
+        self._paused = paused
+        self._messages = 0
+        self._bytes = 0
+
+    @property
+    def unfinished(self) -> int:
+        """How many accepted messages are not finished."""
+        return self._messages
+
+    @property
+    def unfinished_bytes(self) -> int:
+        """The bytes of their lines."""
+        return self._bytes
+
+    def account(self, reader: Reader) -> Account:
+        """An account for a new connection."""
+        return Account(reader)
+
+    def charge(self, job: Job) -> None:
+        """Put a message on its connection's account; stops the reader when the account is full."""
+        account = job.account
+        account.messages += 1
+        account.bytes += job.size
+        self._messages += 1
+        self._bytes += job.size
+        if not account.paused and self._over(account, 1.0):
+            account.paused = True
+            self._paused()
+            account.reader.stop_reading()
+
+    def accept(self, jobs: Sequence[Job], dispatch: Callable[[Sequence[Job]], None]) -> None:
+        """Accepted is what is in memory: dispatch it."""
+        dispatch(jobs)
+
+    def finish(self, job: Job) -> None:
+        """A message is finished: it leaves its account, whose reader may go on."""
+        account = job.account
+        account.messages -= 1
+        account.bytes -= job.size
+        self._messages -= 1
+        self._bytes -= job.size
+        if account.paused and not self._over(account, DRAINED):
+            account.paused = False
+            account.reader.start_reading()
+
+    def _over(self, account: Account, part: float) -> bool:
+        # The account's own share is part of what fills the queue: without it, an account alone in
+        # a small queue could never go on.
+        settings = self._settings
+        free = settings.queue - self._messages + account.messages
+        limit = max(LEAST_BACKLOG, min(settings.backlog_per_connection, free))
+        if account.messages >= limit * part:
+            return True
+        if account.messages < LEAST_BACKLOG * part:
+            return False
+        free_bytes = settings.queue_bytes - self._bytes + account.bytes
+        return account.bytes >= max(0, min(settings.backlog_bytes, free_bytes)) * part

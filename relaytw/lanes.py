@@ -1,0 +1,241 @@
+"""When a message runs: rooms' lanes, bots' rings, and the permits of the three limits.
+
+A room's lane is a FIFO whose order is fixed when a message is accepted; its width is the room's
+limit.  What can run stands in a ring of bots, each with a ring of its lanes; `take` gives the next
+message whose room, bot and consumer permits are free *together*.  Nothing is held while waiting, so
+nothing can deadlock or starve, and each step costs the same however many messages wait.
+
+Rooms with nothing running go before rooms with something running, and bots likewise; the last few
+permits are theirs alone (`reserved_per_bot`, `reserved_consumers`), so that one flooded room or one
+busy bot never makes the others wait for its handlers.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from typing import Generic, NamedTuple, TypeVar
+
+from relaytw.permits import Permits
+
+T = TypeVar("T")
+
+
+class LaneKey(NamedTuple):
+    """A room as the limits see it; `room` is the channel id, or the name where there is none."""
+
+    bot: str
+    device: str
+    room: str
+
+
+class _Lane(Generic[T]):
+    __slots__ = ("bot", "held", "key", "permits", "ring", "running", "waiting")
+
+    def __init__(self, key: LaneKey, bot: _Bot[T], width: int) -> None:
+        self.key = key
+        self.bot = bot
+        self.waiting: deque[T] = deque()
+        self.permits = Permits(width)
+        self.running = 0
+        self.held = False
+        self.ring: OrderedDict[_Lane[T], None] | None = None
+
+
+class _Bot(Generic[T]):
+    __slots__ = ("busy", "idle", "lanes", "name", "permits", "reserved", "ring", "running")
+
+    def __init__(self, name: str, limit: int, reserved: int) -> None:
+        self.name = name
+        self.permits = Permits(limit)
+        self.reserved = _reserve(reserved, limit)
+        self.running = 0
+        self.lanes = 0
+        self.idle: OrderedDict[_Lane[T], None] = OrderedDict()
+        self.busy: OrderedDict[_Lane[T], None] = OrderedDict()
+        self.ring: OrderedDict[_Bot[T], None] | None = None
+
+
+def _reserve(wanted: int, limit: int) -> int:
+    # A reserve is there to keep a large limit from being eaten whole; of a small one nothing can be spared.
+    return min(wanted, limit // 4)
+
+
+class Lanes(Generic[T]):
+    """What waits and what runs, under the limits per room, per bot and in all."""
+
+    def __init__(
+        self,
+        *,
+        consumers: int,
+        per_bot: int,
+        per_room: int,
+        reserved_consumers: int = 4,
+        reserved_per_bot: int = 3,
+        width_of: Callable[[LaneKey], int | None] = lambda _key: None,
+    ) -> None:
+        self.consumers = Permits(consumers)
+        self.waiting = 0
+        self.running = 0
+        self._base = consumers
+        self._reserved = _reserve(reserved_consumers, consumers)
+        self._per_bot = per_bot
+        self._per_room = per_room
+        self._reserved_per_bot = reserved_per_bot
+        self._width_of = width_of
+        self._lanes: dict[LaneKey, _Lane[T]] = {}
+        self._bots: dict[str, _Bot[T]] = {}
+        self._idle_bots: OrderedDict[_Bot[T], None] = OrderedDict()
+        self._busy_bots: OrderedDict[_Bot[T], None] = OrderedDict()
+        self._emptied: list[_Lane[T]] = []
+
+    def __len__(self) -> int:
+        """How many lanes exist."""
+        return len(self._lanes)
+
+    @property
+    def bots(self) -> int:
+        """How many bots have a lane."""
+        return len(self._bots)
+
+    def put(self, key: LaneKey, item: T) -> None:
+        """Append to a room's lane, which comes into being if need be."""
+        lane = self._lanes.get(key)
+        if lane is None:
+            lane = self._open(key)
+        lane.waiting.append(item)
+        self.waiting += 1
+        if lane.ring is None:
+            self._file(lane)
+
+    def hold(self, key: LaneKey) -> None:
+        """Start nothing in this room until `free` is called."""
+        lane = self._lanes.get(key) or self._open(key)
+        lane.held = True
+        self._file(lane)
+
+    def free(self, key: LaneKey) -> None:
+        """Let a held room go on."""
+        lane = self._lanes.get(key)
+        if lane is not None:
+            lane.held = False
+            self._file(lane)
+            self._emptied.append(lane)
+
+    def held(self, key: LaneKey) -> bool:
+        """Is this room's lane held?"""
+        lane = self._lanes.get(key)
+        return lane is not None and lane.held
+
+    def clear(self, key: LaneKey) -> list[T]:
+        """Take everything that waits out of a room's lane, in order."""
+        lane = self._lanes.get(key)
+        if lane is None:
+            return []
+        items = list(lane.waiting)
+        lane.waiting.clear()
+        self.waiting -= len(items)
+        self._file(lane)
+        self._emptied.append(lane)
+        return items
+
+    def take(self) -> tuple[LaneKey, T] | None:
+        """The next message that may run, its three permits taken; None if none may."""
+        free = self.consumers.tokens
+        if self._idle_bots and free:
+            bot = next(iter(self._idle_bots))
+        elif self._busy_bots and free > self._reserved:
+            bot = next(iter(self._busy_bots))
+        else:
+            return None
+        lane = next(iter(bot.idle or bot.busy))
+        item = lane.waiting.popleft()
+        self.consumers.try_acquire()
+        bot.permits.try_acquire()
+        lane.permits.try_acquire()
+        self.waiting -= 1
+        self.running += 1
+        bot.running += 1
+        lane.running += 1
+        self._file(lane, turn=True)
+        return lane.key, item
+
+    def done(self, key: LaneKey) -> None:
+        """A message of this room has ended: its permits are free again."""
+        lane = self._lanes[key]
+        lane.permits.release()
+        lane.bot.permits.release()
+        self.consumers.release()
+        lane.running -= 1
+        lane.bot.running -= 1
+        self.running -= 1
+        if lane.waiting:
+            self._file(lane)
+        else:
+            self._file_bot(lane.bot)
+            if not lane.running:
+                self._emptied.append(lane)
+
+    def sweep(self) -> None:
+        """Forget the lanes and bots that have become idle since the last sweep."""
+        if not self._emptied:
+            return
+        emptied, self._emptied = self._emptied, []
+        for lane in emptied:
+            idle = not (lane.waiting or lane.running or lane.held)
+            if idle and self._lanes.get(lane.key) is lane:
+                del self._lanes[lane.key]
+                lane.bot.lanes -= 1
+                if not lane.bot.lanes:
+                    del self._bots[lane.bot.name]
+
+    def stretch(self, limit: int) -> bool:
+        """Add a consumer, if more could run and there are fewer than `limit`."""
+        if self.waiting and self.consumers.limit < limit and (self._idle_bots or self._busy_bots):
+            self.consumers.grow()
+            return True
+        return False
+
+    def relax(self) -> None:
+        """Give back consumers that were added and are not needed any more."""
+        while self.consumers.limit > self._base and self.consumers.shrink():
+            pass
+
+    def snapshot(self) -> list[tuple[LaneKey, int, int]]:
+        """Every lane with the number of its messages waiting and running."""
+        return [(lane.key, len(lane.waiting), lane.running) for lane in self._lanes.values()]
+
+    def _open(self, key: LaneKey) -> _Lane[T]:
+        bot = self._bots.get(key.bot)
+        if bot is None:
+            bot = self._bots[key.bot] = _Bot(key.bot, self._per_bot, self._reserved_per_bot)
+        bot.lanes += 1
+        width = self._width_of(key)
+        lane = self._lanes[key] = _Lane(key, bot, self._per_room if width is None else width)
+        return lane
+
+    def _file(self, lane: _Lane[T], *, turn: bool = False) -> None:
+        # `turn`: the lane has just had its turn, so it goes to the end of its ring, and its bot too.
+        bot = lane.bot
+        ring: OrderedDict[_Lane[T], None] | None = None
+        if lane.waiting and not lane.held and lane.permits.tokens:
+            ring = bot.busy if lane.running else bot.idle
+        if lane.ring is not ring or turn:
+            if lane.ring is not None:
+                del lane.ring[lane]
+            if ring is not None:
+                ring[lane] = None
+            lane.ring = ring
+        self._file_bot(bot, turn=turn)
+
+    def _file_bot(self, bot: _Bot[T], *, turn: bool = False) -> None:
+        free = bot.permits.tokens
+        ring: OrderedDict[_Bot[T], None] | None = None
+        if (bot.idle and free) or (bot.busy and free > bot.reserved):
+            ring = self._busy_bots if bot.running else self._idle_bots
+        if bot.ring is not ring or turn:
+            if bot.ring is not None:
+                del bot.ring[bot]
+            if ring is not None:
+                ring[bot] = None
+            bot.ring = ring

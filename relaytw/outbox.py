@@ -1,0 +1,354 @@
+"""What a phone has not got yet, and when it gets it.
+
+Replies of one room leave in the order they came; rooms take turns.  A reply to a phone that is here
+and reads is written at once.  What has to wait (the phone is away or slow, the next text of an
+answer, media behind media) stands in its room's queue, bounded in count, bytes and age.
+
+What was written since the last sign of life is kept until the next one, and is sent again if the
+connection turns out to be dead.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+
+from relaytw.messages import ClientKey, Dialect, Media, Reply, Text
+from relaytw.metrics import Metrics
+
+#: How text-borne media begin; such a reply is paced as media.
+MEDIA_PREFIXES = ("MEDIA_URL:", "IMAGE_BASE64:")
+
+
+class Line(Protocol):
+    """A phone's open line, as the outbox sees it."""
+
+    def say(self, data: bytes) -> None:
+        """Write one packet."""
+
+    def busy(self, seconds: float) -> None:
+        """The phone will hear nothing for so long: it is sending media."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxSettings:
+    """Seconds, counts and bytes, each per client."""
+
+    per_client: int = 1000
+    bytes: int = 1024 * 1024
+    ttl: float = 300.0
+    text_chars: int = 65_000
+    text_spacing: float = 1.0
+    media_wait: float = 15.0
+
+
+class Entry(NamedTuple):
+    """A reply that waits; `spaced` after the one before it in its answer.  `at` on the relay's clock."""
+
+    reply: Reply
+    at: float
+    size: int
+    spaced: bool
+
+
+class _Room:
+    __slots__ = ("entries", "next_at")
+
+    def __init__(self) -> None:
+        self.entries: deque[Entry] = deque()
+        self.next_at = 0.0
+
+
+class _Box:
+    __slots__ = (
+        "away_since", "bytes", "client", "count", "dialect", "line", "media_until", "rooms", "timer",
+        "unconfirmed", "writable",
+    )  # fmt: skip
+
+    def __init__(self, client: ClientKey, now: float) -> None:
+        self.client = client
+        self.away_since = now
+        self.line: Line | None = None
+        self.dialect = Dialect.V32
+        self.writable = True
+        self.rooms: OrderedDict[str, _Room] | None = None
+        self.unconfirmed: deque[Entry] | None = None
+        self.count = 0
+        self.bytes = 0
+        self.media_until = 0.0
+        self.timer: IDelayedCall | None = None
+
+
+class Outbox:
+    """Everybody's replies.  `dropped` is told of each that will not arrive, with the reason."""
+
+    def __init__(
+        self,
+        *,
+        clock: IReactorTime,
+        now: Callable[[], float],
+        encode: Callable[[Dialect, Reply, float], bytes],
+        settings: OutboxSettings,
+        metrics: Metrics,
+        dropped: Callable[[Reply, str], None],
+    ) -> None:
+        self._clock = clock
+        self._now = now
+        self._encode = encode
+        self._settings = settings
+        self._metrics = metrics
+        self._dropped = dropped
+        self._boxes: dict[ClientKey, _Box] = {}
+        self._log = Logger(namespace="relaytw.outbox")
+
+    @property
+    def waiting(self) -> int:
+        """How many replies wait in all."""
+        return sum(box.count for box in self._boxes.values())
+
+    @property
+    def waiting_bytes(self) -> int:
+        """How many bytes of text and media wait in all."""
+        return sum(box.bytes for box in self._boxes.values())
+
+    @property
+    def boxes(self) -> int:
+        """For how many clients something is kept."""
+        return len(self._boxes)
+
+    def waits_for(self, client: ClientKey) -> int:
+        """How many replies wait for this client."""
+        box = self._boxes.get(client)
+        return box.count if box is not None else 0
+
+    # -- the stages before: answers and pushes
+
+    def send(self, replies: Sequence[Reply]) -> None:
+        """Send one answer: its parts in order, several texts `text_spacing` apart."""
+        client, room = replies[0].client, replies[0].channel_id or replies[0].room
+        at = self._clock.seconds()
+        box = self._boxes.get(client)
+        if box is None:
+            box = self._boxes[client] = _Box(client, at)
+        queued = spaced = False
+        for reply in replies:
+            entry = Entry(self._fit(reply), at, _size(reply), spaced)
+            spaced = True
+            if self._at_once(box, room, entry, at):
+                self._write(box, entry, at)
+            else:
+                queued = True
+                self._queue(box, room, entry)
+        if queued and box.line is not None and box.writable:
+            self._work(box)
+        elif queued and box.timer is None:
+            box.timer = self._clock.callLater(self._settings.ttl, self._wake, box)
+
+    # -- the phone comes and goes
+
+    def attach(self, client: ClientKey, line: Line, dialect: Dialect) -> None:
+        """The phone has proven itself on this line: it gets what waits for it."""
+        box = self._boxes.get(client)
+        if box is None:
+            box = self._boxes[client] = _Box(client, self._clock.seconds())
+        if box.line is not None and box.line is not line:
+            self._recover(box)
+        box.line, box.dialect, box.writable, box.media_until = line, dialect, True, 0.0
+        self._work(box)
+
+    def detach(self, client: ClientKey, line: Line, *, dead: bool) -> None:
+        """The line is gone; `dead` when it broke, so that what was written last may not have arrived."""
+        box = self._boxes.get(client)
+        if box is None or box.line is not line:
+            return
+        box.line, box.away_since = None, self._clock.seconds()
+        if dead:
+            self._recover(box)
+        box.unconfirmed = None
+        self._work(box)
+
+    def alive(self, client: ClientKey, line: Line) -> None:
+        """Something was heard over this line: what was written before has arrived."""
+        box = self._boxes.get(client)
+        if box is not None and box.line is line and box.unconfirmed:
+            box.unconfirmed.clear()
+
+    def writable(self, client: ClientKey, line: Line, *, writable: bool) -> None:
+        """The phone reads slower than we write, or has caught up."""
+        box = self._boxes.get(client)
+        if box is not None and box.line is line:
+            box.writable = writable
+            box.away_since = self._clock.seconds()
+            self._work(box)
+
+    def stop(self) -> None:
+        """Leave no timer behind."""
+        for box in self._boxes.values():
+            self._disarm(box)
+
+    # -- inside
+
+    def _fit(self, reply: Reply) -> Reply:
+        part = reply.part
+        if isinstance(part, Text) and len(part.text) > self._settings.text_chars:
+            self._metrics.replies_cut += 1
+            return reply._replace(part=Text(part.text[: self._settings.text_chars]))
+        return reply
+
+    def _at_once(self, box: _Box, room: str, entry: Entry, now: float) -> bool:
+        if box.line is None or not box.writable or entry.spaced:
+            return False
+        if box.rooms is not None and room in box.rooms:
+            return False
+        return box.media_until <= now or not is_media(entry.reply)
+
+    def _queue(self, box: _Box, name: str, entry: Entry) -> None:
+        settings = self._settings
+        if box.count >= settings.per_client or box.bytes + entry.size > settings.bytes:
+            self._drop(entry.reply, "outbox_full")
+            return
+        if box.rooms is None:
+            box.rooms = OrderedDict()
+        room = box.rooms.get(name)
+        if room is None:
+            room = box.rooms[name] = _Room()
+            if entry.spaced:
+                room.next_at = entry.at + settings.text_spacing
+        room.entries.append(entry)
+        box.count += 1
+        box.bytes += entry.size
+
+    def _work(self, box: _Box) -> None:
+        """Write what is due, drop what is too old, and wake up when there will be more to do."""
+        self._disarm(box)
+        now = self._clock.seconds()
+        wake = self._expire(box, now)
+        while box.rooms and box.line is not None and box.writable:
+            due = self._next(box, now)
+            if isinstance(due, float):
+                wake = min(wake, due)
+                break
+            room = box.rooms[due]
+            entry = room.entries.popleft()
+            box.count -= 1
+            box.bytes -= entry.size
+            self._write(box, entry, now)
+            spacing = bool(room.entries) and room.entries[0].spaced
+            room.next_at = now + self._settings.text_spacing if spacing else now
+            box.rooms.move_to_end(due)
+            if not room.entries:
+                del box.rooms[due]
+        if not box.rooms:
+            box.rooms = None
+            if box.line is None:
+                self._boxes.pop(box.client, None)
+        elif wake < _NEVER:
+            box.timer = self._clock.callLater(max(0.0, wake - now), self._wake, box)
+
+    def _wake(self, box: _Box) -> None:
+        box.timer = None
+        self._work(box)
+
+    def _next(self, box: _Box, now: float) -> str | float:
+        """The room whose turn it is, or when the next one will be due."""
+        soonest = _NEVER
+        for name, room in (box.rooms or {}).items():
+            at = room.next_at
+            if is_media(room.entries[0].reply):
+                at = max(at, box.media_until)
+            if at <= now:
+                return name
+            soonest = min(soonest, at)
+        return soonest
+
+    def _expire(self, box: _Box, now: float) -> float:
+        """Drop what waited longer than `ttl` for an absent or deaf phone; when the next one will have."""
+        if box.rooms is None or (box.line is not None and box.writable):
+            return _NEVER
+        ttl, next_at = self._settings.ttl, _NEVER
+        for name, room in list(box.rooms.items()):
+            while room.entries and max(room.entries[0].at, box.away_since) + ttl <= now:
+                entry = room.entries.popleft()
+                box.count -= 1
+                box.bytes -= entry.size
+                self._drop(entry.reply, "expired")
+            if room.entries:
+                next_at = min(next_at, max(room.entries[0].at, box.away_since) + ttl)
+            else:
+                del box.rooms[name]
+        return next_at
+
+    def _write(self, box: _Box, entry: Entry, now: float) -> None:
+        line, reply = box.line, entry.reply
+        if line is None:
+            return
+        try:
+            data = self._encode(box.dialect, reply, self._now())
+        except ValueError as error:
+            self._log.error(
+                "a reply cannot be put on the wire: {error}",
+                error=error,
+                trace=reply.trace,
+                client=reply.client,
+            )
+            self._drop(reply, "unencodable")
+            return
+        line.say(data)
+        self._metrics.replies_sent += 1
+        self._metrics.send.observe(now - entry.at)
+        if box.unconfirmed is None:
+            box.unconfirmed = deque(maxlen=self._settings.per_client)
+        box.unconfirmed.append(entry)
+        if is_media(reply):
+            wait = self._media_wait(reply)
+            box.media_until = now + wait
+            line.busy(max(wait, self._settings.media_wait))
+
+    def _media_wait(self, reply: Reply) -> float:
+        part = reply.part
+        if isinstance(part, Media) and part.wait_ms is not None:
+            return part.wait_ms / 1000
+        return self._settings.media_wait
+
+    def _recover(self, box: _Box) -> None:
+        """Put what was written to a dead line back in front of its room's queue."""
+        unconfirmed, box.unconfirmed = box.unconfirmed, None
+        for entry in reversed(unconfirmed or ()):
+            if box.rooms is None:
+                box.rooms = OrderedDict()
+            reply = entry.reply
+            room = box.rooms.setdefault(reply.channel_id or reply.room, _Room())
+            room.entries.appendleft(entry)
+            room.next_at = 0.0
+            box.count += 1
+            box.bytes += entry.size
+
+    def _drop(self, reply: Reply, why: str) -> None:
+        self._metrics.replies_dropped[why] += 1
+        self._dropped(reply, why)
+
+    def _disarm(self, box: _Box) -> None:
+        if box.timer is not None:
+            box.timer.cancel()
+            box.timer = None
+
+
+_NEVER = float("inf")
+
+
+def is_media(reply: Reply) -> bool:
+    """Is this media, by its type or by how its text begins?"""
+    part = reply.part
+    return isinstance(part, Media) or part.text.startswith(MEDIA_PREFIXES)
+
+
+def _size(reply: Reply) -> int:
+    part = reply.part
+    if isinstance(part, Text):
+        return len(part.text)
+    return sum(map(len, part.sources))

@@ -1,0 +1,333 @@
+"""The phone's TCP connection: bytes to lines to the session, and back.  It makes no choices.
+
+Reading is by batches: one chunk off the socket is split once, decoded lazily while the session
+takes lines, and whatever it makes the relay say is written in one go when the batch is over.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import (
+    IAddress,
+    IDelayedCall,
+    IHalfCloseableProtocol,
+    IPushProducer,
+    IReactorTime,
+)
+from twisted.internet.protocol import Factory
+from twisted.protocols.basic import LineReceiver
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from relaytw.errors import BadLine
+from relaytw.messages import CloseReason, Dialect, ErrorCode
+from relaytw.protocols import wire
+from relaytw.protocols.conversation import Conversation, Ending, Heard
+from relaytw.protocols.wire.framing import LineBuffer
+
+#: How long a closed connection may take to swallow what it was told, in seconds.
+LINGER = 5.0
+#: Seconds that a phone which has finished sending is kept for the answers it is still owed.
+HALF_CLOSE_GRACE = 5.0
+#: TCP keepalive: idle and interval in seconds, and the number of probes.
+KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 9}
+
+
+class House(Protocol):
+    """What a connection needs from the relay around it."""
+
+    clock: IReactorTime
+    line_bytes: int
+    lines_per_turn: int
+    write_timeout: float
+
+    def arrived(self, bridge: Bridge) -> None:
+        """A socket was accepted: set its `conversation`."""
+
+    def batch_over(self) -> None:
+        """A batch of lines was handed over: accept, start and write what came of it."""
+
+    def writable(self, conversation: Conversation, writable: bool) -> None:
+        """The peer reads slower than we write, or has caught up."""
+
+    def owes(self, conversation: Conversation) -> bool:
+        """Is anything this phone said still being answered?"""
+
+
+@implementer(IHalfCloseableProtocol, IPushProducer)
+class Bridge(LineReceiver):
+    """One phone's socket."""
+
+    delimiter = b"\n"
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self.MAX_LENGTH = house.line_bytes
+        self.dialect: Dialect | None = None
+        self.reading = True
+        self.resumed_at = 0.0
+        self.peer = ""
+        self._lines = LineBuffer(house.line_bytes)
+        self._waiting: deque[bytes] = deque()
+        self._said: list[bytes] | None = None
+        self._turn: IDelayedCall | None = None
+        self._linger: IDelayedCall | None = None
+        self._stalled: IDelayedCall | None = None
+        self._hung_up = False
+        self._stopped_reading = False
+        self._half_closed = False
+        self.conversation: Conversation
+
+    # -- Twisted calls these
+
+    def connectionMade(self) -> None:
+        """Set the socket's options and ask to be let in."""
+        transport: Any = self.transport
+        self.peer = _readable(transport.getPeer())
+        _keep_alive(transport)
+        transport.registerProducer(self, True)
+        self._house.arrived(self)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Split what came in and hand it on, once for the whole chunk."""
+        if self._hung_up:
+            return
+        lines = self._lines.feed(data)
+        if lines:
+            self._waiting.extend(lines)
+            if self._turn is None and self.reading:
+                self._hand_on(self._house.lines_per_turn)
+        if self._lines.overflowed and not self._waiting:
+            self._too_long()
+
+    def lineReceived(self, line: bytes) -> None:
+        """Hand on one line; for those who feed lines rather than bytes."""
+        self.dataReceived(line + b"\n")
+
+    def readConnectionLost(self) -> None:
+        """The phone will send no more: answer what it is owed, then close."""
+        self._half_closed = True
+        conversation = self.conversation
+        self.drain()
+        if conversation.over:
+            return
+        if self._house.owes(conversation):
+            self._linger = self._house.clock.callLater(HALF_CLOSE_GRACE, self._finish_half_close)
+        else:
+            self._finish_half_close()
+
+    def writeConnectionLost(self) -> None:
+        """The phone will read no more: nothing can be said to it."""
+        self.hang_up(at_once=True)
+
+    def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008
+        """Hand on what was read, then tell the session."""
+        for call in (self._linger, self._stalled):
+            if call is not None and call.active():
+                call.cancel()
+        self.drain()
+        self._hung_up = True
+        clean = self._half_closed or reason.check(ConnectionDone)
+        self.conversation.session.lost(CloseReason.PHONE_CLOSED if clean else CloseReason.CONNECTION_LOST)
+        self._waiting.clear()
+        self._house.batch_over()
+
+    # -- the transport's producer: it pauses us when the peer does not read
+
+    def pauseProducing(self) -> None:
+        """The peer reads too slowly; it has `write_timeout` seconds to catch up."""
+        if self._stalled is None and not self._hung_up:
+            self._stalled = self._house.clock.callLater(self._house.write_timeout, self._stuck)
+            self._house.writable(self.conversation, False)
+
+    def resumeProducing(self) -> None:
+        """The peer has caught up."""
+        if self._stalled is not None:
+            if self._stalled.active():
+                self._stalled.cancel()
+            self._stalled = None
+            if not self._hung_up:
+                self._house.writable(self.conversation, True)
+
+    def stopProducing(self) -> None:
+        """The transport is about to go; `connectionLost` follows."""
+
+    # -- the session's link
+
+    def say(self, data: bytes) -> None:
+        """Write `data`, at the end of the batch if one is being worked."""
+        if self._hung_up:
+            return
+        if self._said is not None:
+            self._said.append(data)
+        else:
+            self.transport.write(data)  # type: ignore[union-attr]
+
+    def hang_up(self, *, at_once: bool) -> None:
+        """Close; without `at_once` the peer has `LINGER` seconds to take what was said."""
+        if self._hung_up:
+            return
+        self._flush()
+        self._hung_up = True
+        self._waiting.clear()
+        if self._turn is not None:
+            self._turn.cancel()
+            self._turn = None
+        if self._linger is not None and self._linger.active():
+            self._linger.cancel()
+        transport: Any = self.transport
+        if self._stalled is not None and self._stalled.active():
+            self._stalled.cancel()
+        transport.unregisterProducer()
+        if at_once:
+            transport.abortConnection()
+            return
+        self._linger = self._house.clock.callLater(LINGER, transport.abortConnection)
+        if self._stopped_reading:
+            transport.resumeProducing()
+        transport.loseConnection()
+
+    def stop_reading(self) -> None:
+        """Back-pressure: leave what comes next in the kernel, and what was read in `_waiting`."""
+        if self.reading:
+            self.reading = False
+            if not self._half_closed:
+                self._stopped_reading = True
+                self.transport.pauseProducing()  # type: ignore[union-attr]
+
+    def start_reading(self) -> None:
+        """Go on, in a new turn: resuming re-enters `dataReceived`."""
+        if self.reading or self._hung_up:
+            return
+        self.reading = True
+        self.resumed_at = self._house.clock.seconds()
+        if self._turn is None:
+            self._turn = self._house.clock.callLater(0, self._next_turn)
+
+    def drain(self) -> None:
+        """Hand on every line that was read, whatever the back-pressure says."""
+        if self._turn is not None:
+            self._turn.cancel()
+            self._turn = None
+        while self._waiting and not self._hung_up:
+            before = len(self._waiting)
+            self._work(self._everything())
+            if len(self._waiting) == before:
+                break
+
+    # -- lines on their way to the session
+
+    def _next_turn(self) -> None:
+        self._turn = None
+        if self._hung_up:
+            return
+        if self._waiting:
+            self._hand_on(self._house.lines_per_turn)
+        if self.reading and self._stopped_reading and not self._waiting and not self._hung_up:
+            self._stopped_reading = False
+            self.transport.resumeProducing()  # type: ignore[union-attr]
+        if self._lines.overflowed and not self._waiting:
+            self._too_long()
+
+    def _hand_on(self, count: int) -> None:
+        self._work(self._some(count))
+        if self._waiting and self._turn is None and self.reading and not self._hung_up:
+            # What is left waits for a turn of its own, and the socket with it: memory is bounded
+            # by one read, and a flood of tiny lines cannot keep the reactor from the others.
+            if not self._stopped_reading and not self._half_closed:
+                self._stopped_reading = True
+                self.transport.pauseProducing()  # type: ignore[union-attr]
+            self._turn = self._house.clock.callLater(0, self._next_turn)
+
+    def _work(self, batch: Iterator[Heard]) -> None:
+        outer, self._said = self._said, self._said if self._said is not None else []
+        try:
+            self.conversation.session.heard(batch)
+        finally:
+            if outer is None:
+                self._house.batch_over()
+                self._flush()
+
+    def _flush(self) -> None:
+        said, self._said = self._said, None
+        if said and not self._hung_up:
+            self.transport.write(b"".join(said))  # type: ignore[union-attr]
+
+    def _some(self, count: int) -> Iterator[Heard]:
+        waiting = self._waiting
+        while waiting and count > 0 and self.reading:
+            count -= 1
+            yield self._decoded(waiting.popleft())
+
+    def _everything(self) -> Iterator[Heard]:
+        waiting = self._waiting
+        while waiting:
+            yield self._decoded(waiting.popleft())
+
+    def _decoded(self, line: bytes) -> Heard:
+        try:
+            if self.conversation.handshake is not None:
+                return wire.decode(line, self.dialect), line
+            packet, self.dialect = wire.decode_first(line)
+        except BadLine as error:
+            return error, line
+        else:
+            return packet, line
+
+    # -- ends
+
+    def _too_long(self) -> None:
+        text = f"a line is longer than {self._lines.max_length} bytes"
+        self._end(Ending(CloseReason.LINE_TOO_LONG, text, ErrorCode.LINE_TOO_LONG))
+
+    def _stuck(self) -> None:
+        seconds = self._house.write_timeout
+        self._end(Ending(CloseReason.SLOW_PEER, f"the phone read nothing for {seconds:g} s"))
+
+    def _finish_half_close(self) -> None:
+        self._end(Ending(CloseReason.PHONE_CLOSED))
+
+    def _end(self, ending: Ending) -> None:
+        self.conversation.session.end(ending)
+        self._house.batch_over()
+
+
+class BridgeFactory(Factory):
+    """Builds a `Bridge` for every socket; listens quietly, for each connect has a line of its own."""
+
+    noisy = False
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    def buildProtocol(self, addr: IAddress | None) -> Bridge:  # noqa: ARG002
+        """Build the protocol of one socket."""
+        bridge = Bridge(self._house)
+        bridge.factory = self
+        return bridge
+
+
+def _readable(address: Any) -> str:
+    host = getattr(address, "host", None)
+    return f"{host}:{address.port}" if host is not None else str(address)
+
+
+def _keep_alive(transport: Any) -> None:
+    # Not every transport is TCP (unix sockets, TLS over something, tests): what cannot be set is left.
+    set_no_delay: Callable[[bool], None] | None = getattr(transport, "setTcpNoDelay", None)
+    set_keep_alive: Callable[[bool], None] | None = getattr(transport, "setTcpKeepAlive", None)
+    handle: Callable[[], socket.socket] | None = getattr(transport, "getHandle", None)
+    if set_no_delay is None or set_keep_alive is None or handle is None:
+        return
+    try:
+        set_no_delay(True)
+        set_keep_alive(True)
+        for name, value in KEEPALIVE.items():
+            handle().setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+    except (OSError, AttributeError):
+        return

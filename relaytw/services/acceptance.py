@@ -1,0 +1,148 @@
+"""From a checked chat packet to an accepted message in its lane.
+
+Duplicates, phones in restricted mode, rooms that are not approved and texts that are too long end
+here, counted.  What remains is charged to its connection, accepted by the batch and dispatched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from relaytw.gate import Approvals, Gate, Room
+from relaytw.intake import Intake, Job
+from relaytw.lanes import LaneKey
+from relaytw.messages import Chat, Context, Message, Status
+from relaytw.metrics import Metrics
+from relaytw.protocols.conversation import Conversation
+from relaytw.services.dispatcher import Dispatcher
+
+
+class Acceptance:
+    """Takes chat in.  `new_id` names traces, `now` gives seconds since the epoch.
+
+    With `direct` a message runs as soon as it is taken, rather than with its read batch.
+    """
+
+    def __init__(
+        self,
+        *,
+        gate: Gate,
+        approvals: Approvals,
+        intake: Intake,
+        dispatcher: Dispatcher,
+        context: Context,
+        metrics: Metrics,
+        text_chars: int,
+        admins: Collection[str],
+        direct: bool,
+        now: Callable[[], float],
+        new_id: Callable[[], str],
+    ) -> None:
+        self._gate = gate
+        self._approvals = approvals
+        self._intake = intake
+        self._dispatcher = dispatcher
+        self._context = context
+        self._metrics = metrics
+        self._text_chars = text_chars
+        self._admins = frozenset(admins)
+        self._direct = direct
+        self._now = now
+        self._new_id = new_id
+        self._batch: list[Job] = []
+        self._log = Logger(namespace="relaytw.intake")
+
+    def take(self, conversation: Conversation, chat: Chat, line: bytes) -> None:
+        """Take one checked chat message in, to be dispatched with its batch."""
+        pass_ = conversation.pass_
+        conversation.messages += 1
+        name = self._gate.identify(pass_, chat, line)
+        if name is None:
+            self._metrics.duplicates += 1
+            self._log.debug("{client} sent a message again", client=conversation.key)
+            return
+        if pass_.device.status is not Status.APPROVED:
+            self._metrics.restricted += 1
+            return
+        if len(chat.text) > self._text_chars:
+            self._metrics.overlong_texts += 1
+            self._log.info(
+                "{client} sent {chars} characters, more than {limit}; ignored",
+                client=conversation.key, chars=len(chat.text), limit=self._text_chars,
+            )  # fmt: skip
+            return
+        job = self._job(conversation, chat, name, len(line))
+        room = self._approvals.room(job.message.client, job.lane.room, chat.room)
+        if isinstance(room, Deferred):
+            self._wait_for(room, job)
+        elif not self._may_talk(room):
+            return
+        self._intake.charge(job)
+        self._metrics.accepted += 1
+        if self._direct:
+            self._dispatcher.submit([job])
+            self._dispatcher.pump()
+        else:
+            self._batch.append(job)
+
+    def flush(self) -> None:
+        """Accept and dispatch what the batch brought."""
+        if self._batch:
+            batch, self._batch = self._batch, []
+            self._intake.accept(batch, self._dispatcher.submit)
+            self._dispatcher.pump()
+
+    def _job(self, conversation: Conversation, chat: Chat, name: str, size: int) -> Job:
+        client = conversation.pass_.client
+        message = Message(
+            name,
+            self._new_id(),
+            client,
+            chat.room,
+            chat.channel_id,
+            chat.text,
+            chat.sender,
+            chat.user_hash,
+            chat.is_group_chat,
+            chat.is_mention,
+            chat.user_hash in self._admins,
+            self._now(),
+            False,
+            self._context,
+        )
+        lane = LaneKey(client.bot, client.device, chat.channel_id or chat.room)
+        return Job(message, lane, conversation.account, size, conversation.last_heard)
+
+    def _may_talk(self, room: Room) -> bool:
+        if room.status is Status.APPROVED:
+            return True
+        self._metrics.room_refused += 1
+        if not room.reported:
+            room.reported = True
+            self._log.warn(
+                "room {room_id} of {client} is {status}, its messages are not answered; "
+                "to approve it: relayctl rooms approve '{bot}' '{device}' '{room_id}'",
+                room_id=room.room_id, client=room.client, status=room.status,
+                bot=room.client.bot, device=room.client.device,
+            )  # fmt: skip
+        return False
+
+    def _wait_for(self, room: Deferred[Room], job: Job) -> None:
+        # The room's lane is held, its messages wait in it in order; nobody else's do.
+        first = not self._dispatcher.lanes.held(job.lane)
+        self._dispatcher.hold(job.lane)
+        if first:
+            room.addCallbacks(
+                self._answered, self._unanswered, callbackArgs=(job.lane,), errbackArgs=(job.lane,)
+            )
+
+    def _answered(self, room: Room, lane: LaneKey) -> None:
+        self._dispatcher.release(lane, approved=self._may_talk(room))
+
+    def _unanswered(self, failure: Failure, lane: LaneKey) -> None:
+        self._log.failure("room {lane} could not be looked up; its messages are not run", failure, lane=lane)
+        self._dispatcher.release(lane, approved=False)

@@ -1,0 +1,142 @@
+"""The relay as its operator sees it: gathers the stages' figures, passes on the operator's acts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import psutil
+from twisted.application.service import Service
+from twisted.logger import Logger
+
+from relaytw import __version__
+from relaytw.admin.view import CloseRow, DeviceRow, Overview, PenaltyRow, RoomRow
+from relaytw.messages import ClientKey, PhoneInfo, Status
+from relaytw.services.dispatcher import Dispatcher
+from relaytw.services.sessions import Sessions
+from relaytw.store.memory import MemoryApprovals
+
+
+class Operator(Service):
+    """Implements `relaytw.admin.view.RelayView`.  `now` gives seconds since the epoch."""
+
+    name = "operator"
+
+    def __init__(
+        self,
+        *,
+        relay_name: str,
+        mode: str,
+        listening: Sequence[str],
+        sessions: Sessions,
+        dispatcher: Dispatcher,
+        approvals: MemoryApprovals,
+        now: Callable[[], float],
+    ) -> None:
+        self._relay_name = relay_name
+        self._mode = mode
+        self._listening = tuple(listening)
+        self._sessions = sessions
+        self._dispatcher = dispatcher
+        self._approvals = approvals
+        self._now = now
+        self._started_at = now()
+        self._process = psutil.Process()
+        self._log = Logger(namespace="relaytw.audit")
+
+    def ready(self) -> str | None:
+        """None when phones are served, else a sentence on why not."""
+        return None if self.running else "the relay is starting or stopping"
+
+    def overview(self) -> Overview:
+        """The figures of the status page."""
+        stages, lanes = self._sessions.stages, self._dispatcher.lanes
+        metrics, slots = stages.metrics, stages.admission.slots
+        return Overview(
+            name=self._relay_name,
+            version=__version__,
+            mode=self._mode,
+            started_at=self._started_at,
+            listening=self._listening,
+            connections=self._sessions.connections,
+            connections_limit=slots.limit,
+            overflow=stages.admission.overflow,
+            provisional=stages.registry.provisional,
+            clients=len(stages.registry),
+            waiting=lanes.waiting,
+            waiting_bytes=stages.intake.unfinished_bytes,
+            running=lanes.running,
+            consumers=lanes.consumers.limit,
+            lanes=len(lanes),
+            outbox=stages.outbox.waiting,
+            outbox_bytes=stages.outbox.waiting_bytes,
+            penalties=len(self.penalties()),
+            memory_bytes=self._process.memory_info().rss,
+            accepted=metrics.accepted,
+            finished=metrics.finished,
+            failed=metrics.failed,
+            replies_sent=metrics.replies_sent,
+        )
+
+    def phones(self) -> Sequence[PhoneInfo]:
+        """Every connected phone that has introduced itself."""
+        return self._sessions.phones()
+
+    def devices(self) -> Sequence[DeviceRow]:
+        """Every known device."""
+        return [
+            DeviceRow(d.client, d.status, d.address, d.version, d.uuid, d.created_at, d.updated_at)
+            for d in self._approvals.devices()
+        ]
+
+    def set_device(self, client: ClientKey, status: Status) -> bool:
+        """Change a device's status, at once on its live connection; False if it is unknown."""
+        if self._approvals.set_device(client, status) is None:
+            return False
+        self._act("device {client} is now {status}", client=client, status=status)
+        self._sessions.status_changed(client, status)
+        return True
+
+    def rooms(self) -> Sequence[RoomRow]:
+        """Every known room."""
+        return [
+            RoomRow(r.client, r.room_id, r.name, r.status, r.created_at, r.updated_at)
+            for r in self._approvals.rooms()
+        ]
+
+    def set_room(self, client: ClientKey, room_id: str, status: Status) -> bool:
+        """Change a room's status; False if it is unknown."""
+        if self._approvals.set_room(client, room_id, status) is None:
+            return False
+        self._act("room {room_id} of {client} is now {status}", room_id=room_id, client=client, status=status)
+        return True
+
+    def closes(self) -> Sequence[CloseRow]:
+        """The last connections that ended or were refused, newest last."""
+        return self._sessions.stages.closes.rows()
+
+    def penalties(self) -> Sequence[PenaltyRow]:
+        """Who is in the penalty box."""
+        clock = self._sessions.clock.seconds()
+        behind = self._now() - clock
+        return [
+            PenaltyRow(p.client, p.until + behind, f"too many connects from {p.host}", p.times)
+            for p in self._sessions.stages.penalties.boxed(clock)
+        ]
+
+    def lift_penalty(self, client: ClientKey) -> bool:
+        """Let a client out of the penalty box; False if it is not in it."""
+        lifted = self._sessions.stages.penalties.lift(client, self._sessions.clock.seconds())
+        if lifted:
+            self._act("penalty of {client} is lifted", client=client)
+        return lifted
+
+    def disconnect(self, client: ClientKey) -> bool:
+        """Close a client's connection; False if it is not connected."""
+        closed = self._sessions.disconnect(client)
+        if closed:
+            self._act("{client} is disconnected", client=client)
+        return closed
+
+    def _act(self, format: str, **fields: Any) -> None:  # noqa: A002 (the logger's own word)
+        self._log.info("operator: " + format, **fields)

@@ -1,0 +1,371 @@
+"""Runs messages: takes what the lanes let go, calls the handler, sends the answer, frees the permits.
+
+A handler's first step runs at once.  One that ends there costs no Deferred, no timer and no task;
+only what suspends gets a time-out.  A burst is worked in slices by a cooperative task, so that the
+reactor has its turn in between.  No watchdog restarts anything: slow work is normal here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from twisted.application.service import Service
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import Cooperator
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from relaytw import texts
+from relaytw.bots.answers import BadAnswer, parts
+from relaytw.bots.router import Invocation
+from relaytw.intake import Intake, Job
+from relaytw.lanes import LaneKey, Lanes
+from relaytw.messages import Answer, Message, Reply
+from relaytw.metrics import Metrics
+from relaytw.outbox import Outbox
+from relaytw.services.deadlines import Deadlines
+from relaytw.services.steps import resume, run_first_step
+from relaytw.services.threads import BlockingPool
+
+#: Messages started before the reactor has its turn.
+SLICE = 100
+#: A handler's step longer than this many seconds stalls everybody and is logged.
+STALL = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class DispatchSettings:
+    """Seconds, and the number that the consumers may grow to."""
+
+    processing_timeout: float = 300.0
+    cancel_grace: float = 5.0
+    drain_timeout: float = 30.0
+    consumers_max: int = 31
+
+
+class Run:
+    """A message with its handler at work."""
+
+    __slots__ = ("cancelled", "invocation", "job", "started", "thread", "work")
+
+    def __init__(self, job: Job, invocation: Invocation, started: float) -> None:
+        self.job = job
+        self.invocation = invocation
+        self.started = started
+        self.work: Deferred[object] | None = None
+        self.thread = False
+        self.cancelled = False
+
+
+class Dispatcher(Service):
+    """Gives consumers to messages; `find` names the handler of a message, None if nobody wants it."""
+
+    name = "dispatcher"
+
+    def __init__(
+        self,
+        *,
+        clock: IReactorTime,
+        lanes: Lanes[Job],
+        intake: Intake,
+        outbox: Outbox,
+        find: Callable[[Message], Invocation | None],
+        threads: BlockingPool,
+        metrics: Metrics,
+        settings: DispatchSettings,
+    ) -> None:
+        self.lanes = lanes
+        self._clock = clock
+        self._intake = intake
+        self._outbox = outbox
+        self._find = find
+        self._threads = threads
+        self._metrics = metrics
+        self._settings = settings
+        self._log = Logger(namespace="relaytw.dispatch")
+        self._deadlines: Deadlines[Run] = Deadlines(clock, settings.processing_timeout, self._time_out)
+        self._graces: Deadlines[Run] = Deadlines(clock, settings.cancel_grace, self._give_up)
+        self._cooperator = Cooperator(
+            terminationPredicateFactory=lambda: lambda: True, scheduler=lambda f: clock.callLater(0, f)
+        )
+        self._bursting = False
+        self._pumping = False
+        self._stopping: Deferred[None] | None = None
+
+    # -- the stages before
+
+    def submit(self, jobs: Sequence[Job]) -> None:
+        """Put accepted messages into their lanes; `pump` starts them."""
+        put = self.lanes.put
+        for job in jobs:
+            put(job.lane, job)
+
+    def hold(self, lane: LaneKey) -> None:
+        """Start nothing in this room until it is known whether it may talk."""
+        self.lanes.hold(lane)
+
+    def release(self, lane: LaneKey, *, approved: bool) -> None:
+        """It is known now: let the room's messages run, or finish them unanswered."""
+        if not approved:
+            for job in self.lanes.clear(lane):
+                self._metrics.room_refused += 1
+                self._intake.finish(job)
+        self.lanes.free(lane)
+        self.pump()
+
+    def pump(self) -> None:
+        """Start what may start; what exceeds a slice goes on in turns of its own."""
+        if self._pumping or self._bursting or self._stopping is not None:
+            return
+        if self._slice():
+            self._bursting = True
+            self._cooperator.cooperate(self._burst())
+
+    # -- Service
+
+    def stopService(self) -> Deferred[None]:
+        """Start nothing more; fires when the running handlers have ended, or been cancelled in time."""
+        super().stopService()
+        done = self._stopping = Deferred()
+        if not self.lanes.running:
+            self._stopped()
+            return done
+        self._log.info("waiting for {running} running handlers", running=self.lanes.running)
+        timer = self._clock.callLater(self._settings.drain_timeout, self._stop_now)
+        done.addBoth(lambda result: timer.cancel() if timer.active() else result)
+        return done
+
+    def _stop_now(self) -> None:
+        runs = [*self._deadlines.clear(), *self._graces.clear()]
+        self._log.warn("{count} handlers did not end in time and are cancelled", count=len(runs))
+        for run in runs:
+            if run.work is not None and not run.thread:
+                run.cancelled = True
+                run.work.cancel()
+        self._stopped()
+
+    def _stopped(self) -> None:
+        done, self._stopping = self._stopping, Deferred()
+        self._deadlines.clear()
+        self._graces.clear()
+        self._cooperator.stop()
+        if done is not None and not done.called:
+            done.callback(None)
+
+    # -- starting
+
+    def _burst(self) -> Iterator[None]:
+        try:
+            yield None
+            while self._stopping is None and self._slice():
+                yield None
+        finally:
+            self._bursting = False
+
+    def _slice(self) -> bool:
+        """Start at most `SLICE` messages; is there more that could start?"""
+        self._pumping = True
+        lanes = self.lanes
+        try:
+            for _ in range(SLICE):
+                taken = lanes.take()
+                if taken is None:
+                    if self._may_stretch() and lanes.stretch(self._settings.consumers_max):
+                        continue
+                    return False
+                self._start(taken[1])
+            return True
+        finally:
+            self._pumping = False
+            lanes.sweep()
+            lanes.relax()
+
+    def _may_stretch(self) -> bool:
+        # More consumers help only where those at work wait for something; threads are at work.
+        return self.lanes.consumers.tokens == 0 and self._threads.at_work < self.lanes.running
+
+    def _start(self, job: Job) -> None:
+        started = self._clock.seconds()
+        self._metrics.wait.observe(started - job.accepted_at)
+        message = job.message
+        try:
+            invocation = self._find(message)
+        except Exception:
+            self._log.failure("no handler could be looked up", trace=message.trace)
+            self._metrics.failed += 1
+            self._free(job)
+            return
+        if invocation is None:
+            self._metrics.unhandled += 1
+            self._free(job)
+            return
+        run = Run(job, invocation, started)
+        if invocation.blocking:
+            self._start_thread(run)
+            return
+        try:
+            suspended, result = run_first_step(invocation.call, message)
+        except Exception:
+            self._end_failed(run, Failure())
+            return
+        if suspended is None:
+            self._end(run, result)
+            return
+        self._deadlines.add(run)
+        self._wait_for(run, resume(suspended, result, self._stall_of(run)))
+        self._note_stall(run, self._clock.seconds() - started)
+
+    def _start_thread(self, run: Run) -> None:
+        run.thread = True
+        message = run.job.message
+
+        def begun() -> None:
+            run.started = self._clock.seconds()
+            self._deadlines.add(run)
+
+        self._wait_for(run, self._threads.run(message.bot, lambda: run.invocation.call(message), begun))
+
+    def _wait_for(self, run: Run, work: Deferred[object]) -> None:
+        run.work = work
+        work.addCallbacks(self._ended, self._broke, callbackArgs=(run,), errbackArgs=(run,))
+
+    # -- ending
+
+    def _ended(self, result: object, run: Run) -> None:
+        self._forget(run)
+        if not run.job.message.over:
+            self._end(run, result)
+        elif run.thread:
+            self._free(run.job)
+        self.pump()
+
+    def _broke(self, failure: Failure, run: Run) -> None:
+        self._forget(run)
+        if not run.job.message.over:
+            self._end_failed(run, failure)
+        elif run.thread:
+            self._free(run.job)
+        self.pump()
+
+    def _end(self, run: Run, result: object) -> None:
+        try:
+            answer = parts(result)
+        except BadAnswer:
+            self._end_failed(run, Failure())
+            return
+        if answer:
+            self.send(run.job.message, answer)
+            self._metrics.answered += 1
+        self._close(run)
+
+    def _end_failed(self, run: Run, failure: Failure) -> None:
+        message = run.job.message
+        if run.cancelled and failure.check(CancelledError):
+            text = texts.HANDLER_TIMED_OUT
+        else:
+            self._metrics.failed += 1
+            self._log.failure(
+                "handler {handler} failed",
+                failure,
+                handler=run.invocation.name,
+                trace=message.trace,
+                client=message.client,
+            )
+            text = texts.HANDLER_FAILED
+        if run.invocation.tell_errors:
+            self.send(message, parts(text))
+        self._close(run)
+
+    def _close(self, run: Run) -> None:
+        run.job.message.over = True
+        elapsed = self._clock.seconds() - run.started
+        self._metrics.process.observe(elapsed)
+        if run.work is None:
+            self._note_stall(run, elapsed)
+        self._free(run.job)
+
+    def _free(self, job: Job) -> None:
+        self._metrics.finished += 1
+        self._intake.finish(job)
+        self.lanes.done(job.lane)
+        if self._stopping is not None and not self.lanes.running:
+            self._stopped()
+
+    def _forget(self, run: Run) -> None:
+        self._deadlines.discard(run)
+        self._graces.discard(run)
+
+    # -- time
+
+    def _time_out(self, run: Run) -> None:
+        message = run.job.message
+        self._metrics.timed_out += 1
+        self._log.warn(
+            "handler {handler} exceeded {seconds:g} s and is cancelled",
+            handler=run.invocation.name,
+            seconds=self._settings.processing_timeout,
+            trace=message.trace,
+            client=message.client,
+        )
+        run.cancelled = True
+        self._graces.add(run)
+        if run.work is not None and not run.thread:
+            run.work.cancel()
+
+    def _give_up(self, run: Run) -> None:
+        """The handler ignored its cancellation; a thread cannot even be cancelled and keeps its permits."""
+        run.job.message.over = True
+        self._metrics.failed += 1
+        message = run.job.message
+        self._log.error(
+            "handler {handler} goes on after its cancellation; its answers are ignored",
+            handler=run.invocation.name,
+            trace=message.trace,
+            client=message.client,
+        )
+        if run.invocation.tell_errors:
+            self.send(message, parts(texts.HANDLER_TIMED_OUT))
+        if not run.thread:
+            self._free(run.job)
+            self.pump()
+
+    def _stall_of(self, run: Run) -> Callable[[Callable[[], object]], object]:
+        def timed(step: Callable[[], object]) -> object:
+            before = self._clock.seconds()
+            try:
+                return step()
+            finally:
+                self._note_stall(run, self._clock.seconds() - before)
+
+        return timed
+
+    def _note_stall(self, run: Run, seconds: float) -> None:
+        if seconds > STALL:
+            self._metrics.stalls += 1
+            self._log.warn(
+                "handler {handler} kept the reactor for {seconds:.1f} s; declare it blocking",
+                handler=run.invocation.name,
+                seconds=seconds,
+                trace=run.job.message.trace,
+            )
+
+    # -- answers
+
+    def send(self, message: Message, answer: Sequence[object]) -> None:
+        """Send the parts of an answer to the room the message came from."""
+        client, room, channel, trace = message.client, message.room, message.channel_id, message.trace
+        self._outbox.send([Reply(client, room, channel, part, trace) for part in answer])  # type: ignore[arg-type]
+
+    def reply(self, message: Message, answer: Answer) -> None:
+        """Send what a handler says before it is over; what it says later is ignored, and logged."""
+        if message.over:
+            self._metrics.late_answers += 1
+            self._log.warn(
+                "an answer came after its handler was over", trace=message.trace, client=message.client
+            )
+            return
+        what = parts(answer)
+        if what:
+            self.send(message, what)

@@ -1,0 +1,40 @@
+"""Forgets, now and then, what can no longer matter."""
+
+from __future__ import annotations
+
+from twisted.application.service import Service
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from relaytw.gate import Gate
+
+
+class Housekeeping(Service):
+    """Sweeps the gate's windows every `interval` seconds, and says what that freed."""
+
+    name = "housekeeping"
+
+    def __init__(self, clock: IReactorTime, gate: Gate, interval: float) -> None:
+        self._gate = gate
+        self._interval = interval
+        self._loop = LoopingCall(self._clean_up)
+        self._loop.clock = clock
+        self._log = Logger(namespace="relaytw.housekeeping")
+
+    def startService(self) -> None:
+        """Begin, the first time after one interval."""
+        super().startService()
+        self._loop.start(self._interval, now=False).addErrback(
+            lambda failure: self._log.failure("housekeeping has stopped", failure)
+        )
+
+    def stopService(self) -> None:
+        """Leave no timer behind."""
+        super().stopService()
+        if self._loop.running:
+            self._loop.stop()
+
+    def _clean_up(self) -> None:
+        freed = self._gate.sweep()
+        self._log.debug("forgot {freed} message ids and signatures", freed=freed)

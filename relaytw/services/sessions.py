@@ -1,0 +1,407 @@
+"""Everybody's conversations: letting sockets in, answering handshakes, take-over, and goodbyes.
+
+`Sessions` is the house that sockets arrive at and the desk that conversations ask.  It joins the
+stages that each know one thing: admission (slots), penalty box, approvals, gate, registry, pings,
+acceptance and outbox.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from relaytw import texts
+from relaytw.admission import Admission
+from relaytw.gate import Approvals, Device, Gate
+from relaytw.intake import Intake
+from relaytw.messages import (
+    Chat,
+    ClientKey,
+    CloseReason,
+    Dialect,
+    ErrorCode,
+    Handshake,
+    Packet,
+    PhoneInfo,
+    Pong,
+    Status,
+)
+from relaytw.metrics import Metrics
+from relaytw.outbox import Outbox
+from relaytw.penalty import PenaltyBox
+from relaytw.protocols import wire
+from relaytw.protocols.bridge import Bridge
+from relaytw.protocols.conversation import PINGS_REMEMBERED, Conversation, Ending, SessionLimits
+from relaytw.protocols.session import SERVER_FULL, converse
+from relaytw.registry import Registry
+from relaytw.services.acceptance import Acceptance
+from relaytw.services.closes import Closes
+from relaytw.services.pings import Pings
+
+#: After these the phone may not have got what was written last.
+_DEAD = frozenset(
+    {CloseReason.CONNECTION_LOST, CloseReason.ZOMBIE, CloseReason.SLOW_PEER, CloseReason.REPLACED}
+)
+#: How long a handshake waits for the approvals to answer, in seconds.
+LOOKUP_PATIENCE = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class HouseSettings:
+    """Bytes of a line, lines worked in one turn, seconds that a peer may read nothing."""
+
+    line_bytes: int = 1024 * 1024
+    lines_per_turn: int = 100
+    write_timeout: float = 90.0
+    proof_required: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """The stages that sessions are joined to."""
+
+    admission: Admission
+    penalties: PenaltyBox
+    approvals: Approvals
+    gate: Gate
+    registry: Registry[Conversation]
+    pings: Pings
+    intake: Intake
+    acceptance: Acceptance
+    outbox: Outbox
+    closes: Closes
+    metrics: Metrics
+
+
+class Sessions(Service):
+    """The house and the desk.  `now` gives seconds since the epoch, `clock` schedules."""
+
+    name = "sessions"
+
+    def __init__(
+        self,
+        *,
+        clock: IReactorTime,
+        now: Callable[[], float],
+        settings: HouseSettings,
+        limits: SessionLimits,
+        stages: Stages,
+        server_version: str,
+    ) -> None:
+        self.clock = clock
+        self.line_bytes = settings.line_bytes
+        self.lines_per_turn = settings.lines_per_turn
+        self.write_timeout = settings.write_timeout
+        self.stages = stages
+        self._now = now
+        self._limits = limits
+        self._proof_required = settings.proof_required
+        self._server_version = server_version
+        self._open: set[Conversation] = set()
+        self._log = Logger(namespace="relaytw.session")
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open, with a slot or without."""
+        return len(self._open)
+
+    # -- Service
+
+    def stopService(self) -> None:
+        """Close every connection; phones come back by themselves."""
+        super().stopService()
+        for conversation in list(self._open):
+            conversation.session.end(Ending(CloseReason.SHUTDOWN))
+        self.stages.admission.stop()
+        self.stages.outbox.stop()
+
+    # -- the house: sockets
+
+    def arrived(self, bridge: Bridge) -> None:
+        """A socket was accepted: give it its conversation, and perhaps a slot."""
+        conversation = Conversation(bridge, self.clock, self, self._limits, bridge.peer, self.clock.seconds())
+        converse(conversation)
+        self._open.add(conversation)
+        self.stages.metrics.connects += 1
+        self._log.info(
+            "connection from {peer} ({connections} connections)",
+            peer=bridge.peer,
+            connections=len(self._open),
+        )
+        bridge.conversation = conversation
+        self.stages.admission.arrived(conversation)
+
+    def batch_over(self) -> None:
+        """A batch of lines was handed over."""
+        self.stages.acceptance.flush()
+
+    def writable(self, conversation: Conversation, writable: bool) -> None:
+        """The peer reads slower than we write, or has caught up."""
+        if conversation.key is not None:
+            self.stages.outbox.writable(conversation.key, conversation, writable=writable)
+
+    def owes(self, conversation: Conversation) -> bool:
+        """Is anything this phone said still being answered?"""
+        account = conversation.account
+        return account is not None and account.messages > 0
+
+    def full(self, conversation: Conversation) -> None:
+        """There is no slot for this connection."""
+        conversation.session.end(SERVER_FULL)
+
+    # -- the desk: handshakes
+
+    def introduce(self, conversation: Conversation, handshake: Handshake) -> None:
+        """Answer a handshake; again when a slot or an answer of the approvals was waited for."""
+        if conversation.handshake is None:
+            conversation.handshake, conversation.key = handshake, handshake.key
+            stay = self.stages.penalties.connected(handshake.key, conversation.host, self.clock.seconds())
+            if stay is not None:
+                self._refuse(conversation, CloseReason.PENALTY, texts.HANDSHAKE_PENALTY)
+                return
+        found = self.stages.approvals.device(handshake, conversation.host)
+        if isinstance(found, Deferred):
+            conversation.session.parked(LOOKUP_PATIENCE)
+            found.addCallbacks(
+                lambda _: conversation.session.seated(),
+                self._lookup_failed,
+                errbackArgs=(conversation,),
+            )
+        elif found.status.refused:
+            self._refuse(conversation, CloseReason.NOT_APPROVED, texts.HANDSHAKE_REFUSED)
+        else:
+            self._admit(conversation, handshake, found)
+
+    def vouched(self, packet: Packet, dialect: Dialect) -> Handshake | None:
+        """The handshake that this packet stands for, if a device we know has signed it."""
+        auth = packet.auth if isinstance(packet, (Chat, Pong)) else None
+        if auth is None or not self.stages.gate.vouched(auth):
+            return None
+        return Handshake(dialect, auth.bot, auth.device, auth.version, auth.client_type, auth.ip)
+
+    def promote(self, conversation: Conversation) -> None:
+        """The conversation has proven itself: it replaces whoever was there under its name."""
+        stages, key = self.stages, conversation.key
+        if key is None or conversation.handshake is None:
+            return
+        now = self.clock.seconds()
+        old = stages.registry.live(key)
+        if old is not None and old is not conversation:
+            # What the old connection has read comes before anything its successor says.
+            old.link.drain()
+            stages.admission.inherit(old, conversation)
+            stages.metrics.takeovers += 1
+            fight = stages.registry.took_over(key, _named(old), _named(conversation), now)
+            if fight is not None:
+                self._log.warn(
+                    "{client} is fought over by {one} and {other}: two phones with one identity, "
+                    "or a network that keeps changing",
+                    client=key, one=fight.one, other=fight.other,
+                )  # fmt: skip
+        stages.registry.join(key, conversation)
+        conversation.proven = True
+        stages.penalties.proved(key, conversation.host, now)
+        stages.outbox.attach(key, conversation, conversation.handshake.dialect)
+        stages.pings.begin(conversation)
+        if old is not None and old is not conversation:
+            old.session.end(Ending(CloseReason.REPLACED, f"replaced by {conversation.peer}"))
+
+    # -- the desk: packets
+
+    def check(self, conversation: Conversation, packet: Chat | Pong) -> bool:
+        """Is this packet proof of who is talking?  Raises `PeerError` when it may not enter."""
+        return self.stages.gate.check(conversation.pass_, packet.auth, resendable=type(packet) is Chat)
+
+    def chat(self, conversation: Conversation, chat: Chat, line: bytes) -> None:
+        """Take in one checked chat message."""
+        self.stages.acceptance.take(conversation, chat, line)
+
+    def pong(self, conversation: Conversation, pong: Pong) -> None:
+        """Note a checked answer to a ping; its round trip counts if we sent that ping and are reading."""
+        self.stages.metrics.pongs += 1
+        if pong.monitoring is not None:
+            conversation.monitoring = pong.monitoring
+        sent = pong.server_timestamp
+        if sent is not None and conversation.pings and sent in conversation.pings:
+            conversation.pings.remove(sent)
+            if conversation.link.reading and conversation.link.resumed_at <= conversation.last_ping:
+                conversation.round_trip_ms = int(self._now() * 1000) - sent
+
+    def ping(self, conversation: Conversation) -> None:
+        """Ping this phone now."""
+        handshake = conversation.handshake
+        if handshake is None or conversation.over:
+            return
+        sent = int(self._now() * 1000)
+        if conversation.pings is None:
+            conversation.pings = []
+        conversation.pings.append(sent)
+        del conversation.pings[:-PINGS_REMEMBERED]
+        conversation.last_ping = self.clock.seconds()
+        self.stages.metrics.pings += 1
+        conversation.say(wire.encode_ping(handshake.bot, sent))
+
+    def alive(self, conversation: Conversation) -> None:
+        """Something was heard from this phone."""
+        if conversation.key is not None:
+            self.stages.outbox.alive(conversation.key, conversation)
+
+    def rebuke(self, conversation: Conversation, code: ErrorCode, why: str) -> None:
+        """Tell the phone what was wrong; count and log it."""
+        self.stages.metrics.errors[code] += 1
+        self._log.info(
+            "{client} at {peer} is told {code}: {why}",
+            client=conversation.key, peer=conversation.peer, code=code, why=why,
+        )  # fmt: skip
+        conversation.say(wire.encode_error(code, why, int(self._now() * 1000)))
+
+    def unknown(self, conversation: Conversation, event: str) -> None:
+        """Note a well-formed packet that means nothing to us."""
+        self.stages.metrics.unknown_events += 1
+        self._log.debug("{client} sent an unknown event {event}", client=conversation.key, event=event)
+
+    # -- the desk: goodbyes
+
+    def leave(self, conversation: Conversation, ending: Ending) -> None:
+        """The conversation is over: nothing of it stays behind."""
+        stages, key = self.stages, conversation.key
+        self._open.discard(conversation)
+        stages.registry.leave(conversation)
+        stages.pings.end(conversation)
+        if key is not None:
+            stages.outbox.detach(key, conversation, dead=ending.reason in _DEAD)
+        stages.metrics.closes[ending.reason] += 1
+        stages.closes.note(self._now(), conversation, ending)
+        self._log.info(
+            "connection of {client} from {peer} closed: {reason} {text} ({connections} connections)",
+            client=key or "nobody", peer=conversation.peer, reason=ending.reason,
+            text=ending.text, connections=len(self._open),
+        )  # fmt: skip
+        stages.admission.left(conversation)
+
+    # -- what operators ask for
+
+    def status_changed(self, client: ClientKey, status: Status) -> None:
+        """A device's status was changed: its live connections follow."""
+        live = self.stages.registry.live(client)
+        for conversation in [*([live] if live else []), *self.stages.registry.doubted(client)]:
+            if status.refused:
+                text = f"the device is {status}"
+                conversation.session.end(Ending(CloseReason.NOT_APPROVED, text, ErrorCode.NOT_APPROVED))
+
+    def disconnect(self, client: ClientKey) -> bool:
+        """Close a client's connection; False if it is not connected."""
+        conversation = self.stages.registry.live(client)
+        if conversation is None:
+            return False
+        conversation.session.end(Ending(CloseReason.OPERATOR, "closed by an operator"))
+        return True
+
+    def phone(self, client: ClientKey) -> PhoneInfo | None:
+        """A snapshot of this client's phone, None if it is not connected."""
+        conversation = self.stages.registry.live(client)
+        return self._snapshot(conversation) if conversation is not None else None
+
+    def phones(self) -> list[PhoneInfo]:
+        """A snapshot of every live phone."""
+        infos = map(self._snapshot, self.stages.registry.everyone())
+        return [info for info in infos if info is not None]
+
+    # -- inside
+
+    def _admit(self, conversation: Conversation, handshake: Handshake, device: Device) -> None:
+        stages, key = self.stages, handshake.key
+        rival = stages.registry.live(key)
+        if conversation.seat is None and rival is None:
+            patience = stages.admission.hope(conversation)
+            if patience > 0:
+                conversation.session.parked(patience)
+            else:
+                self.full(conversation)
+            return
+        conversation.pass_ = stages.gate.issue(device)
+        conversation.account = stages.intake.account(conversation.link)
+        approved = device.status is Status.APPROVED
+        self._answer(
+            conversation, approved, texts.HANDSHAKE_APPROVED if approved else texts.HANDSHAKE_PENDING
+        )
+        stages.admission.introduced(conversation)
+        self._log.info(
+            "{client} is {status}, script {version} (dialect {dialect}) at {peer}",
+            client=key, status=device.status, version=handshake.version,
+            dialect=handshake.dialect, peer=conversation.peer,
+        )  # fmt: skip
+        if not approved:
+            self._say_how_to_approve(key)
+        if rival is not None:
+            oldest = stages.registry.doubt(key, conversation)
+            if oldest is not None:
+                oldest.session.end(Ending(CloseReason.SUPERSEDED, "a newer connection of this client came"))
+            conversation.session.doubted()
+            self.ping(conversation)
+            return
+        stages.registry.join(key, conversation)
+        conversation.session.welcomed()
+        stages.pings.begin(conversation)
+        if not self._proof_required:
+            stages.outbox.attach(key, conversation, handshake.dialect)
+        elif stages.outbox.waits_for(key):
+            # Replies wait for whoever proves to be this phone; the answer to a ping does.
+            self.ping(conversation)
+
+    def _say_how_to_approve(self, client: ClientKey) -> None:
+        self._log.warn(
+            "{client} waits for approval: relayctl devices approve '{bot}' '{device}'",
+            client=client, bot=client.bot, device=client.device,
+        )  # fmt: skip
+
+    def _refuse(self, conversation: Conversation, reason: CloseReason, text: str) -> None:
+        conversation.say(
+            wire.encode_handshake_complete(
+                success=False, approved=False, message=text, server_version=self._server_version
+            )
+        )
+        conversation.session.end(Ending(reason))
+
+    def _answer(self, conversation: Conversation, approved: bool, text: str) -> None:
+        conversation.say(
+            wire.encode_handshake_complete(
+                success=True, approved=approved, message=text, server_version=self._server_version
+            )
+        )
+
+    def _lookup_failed(self, failure: Failure, conversation: Conversation) -> None:
+        self._log.failure("{client} could not be looked up", failure, client=conversation.key)
+        text = "the relay cannot look this device up at the moment; try again later"
+        conversation.session.end(Ending(CloseReason.INTERNAL, text, ErrorCode.INTERNAL))
+
+    def _snapshot(self, conversation: Conversation) -> PhoneInfo | None:
+        handshake = conversation.handshake
+        if handshake is None or conversation.pass_ is None:
+            return None
+        behind = self._now() - self.clock.seconds()
+        return PhoneInfo(
+            client=handshake.key,
+            dialect=handshake.dialect,
+            version=handshake.version,
+            address=conversation.peer,
+            device_info=handshake.device_info,
+            status=conversation.pass_.device.status,
+            connected_at=behind + conversation.connected_at,
+            last_heard=behind + (conversation.last_heard or conversation.connected_at),
+            round_trip_ms=conversation.round_trip_ms,
+            monitoring=conversation.monitoring,
+            messages=conversation.messages,
+            proven=conversation.proven,
+        )
+
+
+def _named(conversation: Conversation) -> str:
+    info = conversation.handshake.device_info if conversation.handshake else ""
+    return f"{conversation.peer} ({info})" if info else conversation.peer
