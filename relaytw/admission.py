@@ -10,19 +10,15 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from relaytw.messages import CloseReason
 from relaytw.permits import Permits
-from relaytw.protocols.conversation import Conversation, Ending
+from relaytw.protocols.conversation import SERVER_FULL, Conversation, Ending
 
 _DISPLACED = Ending(CloseReason.DISPLACED, "silent for too long while others wait for a connection slot")
-
-
-class _Full(Protocol):
-    def __call__(self, conversation: Conversation) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +32,12 @@ class AdmissionSettings:
 
 
 class Admission:
-    """Hands out the slots; `full` is called for a socket that gets none."""
+    """Hands out the slots, and ends the conversations that get none."""
 
-    def __init__(self, slots: Permits, settings: AdmissionSettings, clock: IReactorTime, full: _Full) -> None:
+    def __init__(self, slots: Permits, settings: AdmissionSettings, clock: IReactorTime) -> None:
         self.slots = slots
         self._settings = settings
         self._clock = clock
-        self._full = full
         # Slot holders that have not introduced themselves, and everybody without a slot: by age.
         self._silent: OrderedDict[Conversation, float] = OrderedDict()
         self._overflow: OrderedDict[Conversation, float] = OrderedDict()
@@ -150,13 +145,13 @@ class Admission:
             if len(self._overflow) <= self._settings.overflow:
                 return
             if conversation.handshake is None:
-                self._full(conversation)
+                conversation.session.end(SERVER_FULL)
         for conversation in reversed(list(self._overflow)):
             if len(self._overflow) <= self._settings.overflow:
                 return
-            self._full(conversation)
+            conversation.session.end(SERVER_FULL)
 
     def _give_up_waiting(self) -> None:
         for conversation in list(self._overflow):
             if conversation.handshake is not None and conversation.pass_ is None:
-                self._full(conversation)
+                conversation.session.end(SERVER_FULL)

@@ -162,10 +162,7 @@ class Gate:
         """
         client = ClientKey(auth.bot, auth.device)
         device = self._approvals.known_device(client)
-        if device is None:
-            approved = self._approvals.may_register()
-        else:
-            approved = device.status is Status.APPROVED
+        approved = self._approvals.may_register() if device is None else device.status is Status.APPROVED
         if not approved or client.device.lower() in NAMELESS:
             return False
         if not self._settings.required:

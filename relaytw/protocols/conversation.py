@@ -40,6 +40,11 @@ class Ending(NamedTuple):
     code: ErrorCode | None = None
 
 
+SERVER_FULL = Ending(
+    CloseReason.SERVER_FULL, "every connection slot is taken; try again later", ErrorCode.SERVER_FULL
+)
+
+
 class Link(Protocol):
     """The bytes' side of a conversation."""
 

@@ -20,7 +20,7 @@ from twisted.internet.interfaces import IDelayedCall
 
 from relaytw.errors import BadLine, PeerError
 from relaytw.messages import Chat, CloseReason, Dialect, ErrorCode, Handshake, Pong
-from relaytw.protocols.conversation import Conversation, Ending, Heard, Session
+from relaytw.protocols.conversation import SERVER_FULL, Conversation, Ending, Heard, Session
 
 
 class _Patience:
@@ -180,11 +180,6 @@ def _no_handshake(session: Session, core: Conversation, timer: _Patience) -> Non
         return
     text = f"no valid handshake within {core.limits.handshake_timeout:g} s"
     core.finish(Ending(CloseReason.HANDSHAKE_TIMEOUT, text, ErrorCode.HANDSHAKE_TIMEOUT))
-
-
-SERVER_FULL = Ending(
-    CloseReason.SERVER_FULL, "every connection slot is taken; try again later", ErrorCode.SERVER_FULL
-)
 
 
 @_greeting.upon(Session.welcomed).to(_live)

@@ -37,8 +37,8 @@ from relaytw.outbox import Outbox
 from relaytw.penalty import PenaltyBox
 from relaytw.protocols import wire
 from relaytw.protocols.bridge import Bridge
-from relaytw.protocols.conversation import PINGS_REMEMBERED, Conversation, Ending, SessionLimits
-from relaytw.protocols.session import SERVER_FULL, converse
+from relaytw.protocols.conversation import PINGS_REMEMBERED, SERVER_FULL, Conversation, Ending, SessionLimits
+from relaytw.protocols.session import converse
 from relaytw.registry import Registry
 from relaytw.services.acceptance import Acceptance
 from relaytw.services.closes import Closes
@@ -150,10 +150,6 @@ class Sessions(Service):
         """Is anything this phone said still being answered?"""
         account = conversation.account
         return account is not None and account.messages > 0
-
-    def full(self, conversation: Conversation) -> None:
-        """There is no slot for this connection."""
-        conversation.session.end(SERVER_FULL)
 
     # -- the desk: handshakes
 
@@ -323,7 +319,7 @@ class Sessions(Service):
             if patience > 0:
                 conversation.session.parked(patience)
             else:
-                self.full(conversation)
+                conversation.session.end(SERVER_FULL)
             return
         conversation.pass_ = stages.gate.issue(device)
         conversation.account = stages.intake.account(conversation.link)

@@ -53,7 +53,7 @@ def _rest(
         except GeneratorExit:
             coroutine.close()
             raise
-        except BaseException as error:  # noqa: BLE001 (whatever it is, it is the handler's to deal with)
+        except BaseException as error:
             step = _throwing(coroutine, error)
         else:
             step = _sending(coroutine, value)

@@ -34,7 +34,7 @@ class _DaemonThread(Thread):
 class HandlerThreads(ThreadPool):
     """Threads that a hung handler may keep for ever, and which end with the process all the same."""
 
-    threadFactory = _DaemonThread
+    threadFactory = _DaemonThread  # noqa: N815 (ThreadPool's name for it)
 
 
 class BlockingPool(Service):

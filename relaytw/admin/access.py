@@ -1,0 +1,73 @@
+"""Who may ask: a bearer token, or for a few open routes a plain caller on this machine."""
+
+from __future__ import annotations
+
+import hmac
+from ipaddress import IPv6Address, ip_address
+
+from twisted.internet.address import UNIXAddress
+from twisted.internet.interfaces import IAddress
+from twisted.web.server import Request
+
+from relaytw.admin.problems import Problem
+
+_FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
+
+
+class Guard:
+    """Lets a request pass or raises the `Problem` to answer it with."""
+
+    def __init__(self, token: str) -> None:
+        if not token:
+            raise ValueError("an empty token would let everybody in")
+        self._token = token.encode()
+
+    def check(self, request: Request, path: str, *, found_open: bool) -> None:
+        """Everything that exists, and all of /api, needs the token; an open route does not from here."""
+        if found_open and _is_local(request):
+            return
+        if not found_open and not path.startswith("/api"):
+            return
+        if not self._has_token(request):
+            raise Problem(
+                401,
+                "unauthorized",
+                "a bearer token is needed",
+                {"WWW-Authenticate": 'Bearer realm="relaytw"'},
+            )
+
+    def _has_token(self, request: Request) -> bool:
+        scheme, _, token = (request.requestHeaders.getRawHeaders(b"authorization") or [b""])[0].partition(
+            b" "
+        )
+        return scheme.lower() == b"bearer" and hmac.compare_digest(token.strip(), self._token)
+
+
+def _is_local(request: Request) -> bool:
+    if any(request.requestHeaders.hasHeader(name) for name in _FORWARDED):
+        return False
+    # A web page whose name was pointed at 127.0.0.1 makes a browser ask from here, but under its name.
+    return _is_loopback(request.getClientAddress()) and _is_plain_host(request.getHeader("host"))
+
+
+def _is_loopback(peer: IAddress) -> bool:
+    if isinstance(peer, UNIXAddress):
+        return True
+    address = _address(getattr(peer, "host", ""))
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return address is not None and address.is_loopback
+
+
+def _is_plain_host(host: str | None) -> bool:
+    if host is None:
+        return True
+    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+    return name.lower() == "localhost" or _address(name) is not None
+
+
+def _address(text: str) -> IPv6Address | None:
+    try:
+        return ip_address(text.partition("%")[0])
+    except ValueError:
+        return None

@@ -1,0 +1,174 @@
+"""A typed route table on twisted.web: what may be asked, of whom, and what comes back.
+
+A route names its method, path, body type, answer type and handler; everything that goes wrong is
+answered as JSON `{"error": {"code", "message"}}`.  A handler is a plain or `async` function that is
+given the decoded body (if its route has one) and the path's parameters by name.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+from urllib.parse import unquote
+
+import msgspec
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET, Request
+
+from relaytw.admin.access import Guard
+from relaytw.admin.problems import Problem
+
+#: The largest request body.
+BODY_BYTES = 1_048_576
+
+
+class Reply(NamedTuple):
+    """What goes back; a handler that returns one of these chooses everything itself."""
+
+    status: int
+    content_type: str
+    data: bytes
+    headers: Mapping[str, str] = {}
+
+
+class Route(NamedTuple):
+    """One thing that can be asked.
+
+    `path` may hold parameters in braces, one a segment.  `body` is a msgspec Struct; `returns` is
+    what msgspec shall describe, None for plain text.  An `open` route needs no token from this
+    machine itself.
+    """
+
+    method: str
+    path: str
+    handler: Callable[..., Any]
+    body: type[msgspec.Struct] | None = None
+    returns: Any = None
+    open: bool = False
+
+
+class AdminRequest(Request):
+    """A request whose body is kept up to the cap and only counted beyond."""
+
+    oversized = False
+
+    def handleContentChunk(self, data: bytes) -> None:  # noqa: N802 (called by twisted.web)
+        """Keep this part of the body if it still fits."""
+        self.oversized = self.oversized or self.content.tell() + len(data) > BODY_BYTES
+        if not self.oversized:
+            super().handleContentChunk(data)
+
+
+class RouteTable(Resource):
+    """Answers every request of a site by its routes."""
+
+    isLeaf = True
+
+    def __init__(self, routes: Sequence[Route], guard: Guard, log: Logger, new_id: Callable[[], str]) -> None:
+        super().__init__()
+        self._routes = [(_pattern(route.path), route) for route in routes]
+        self._guard = guard
+        self._log = log
+        self._new_id = new_id
+
+    def render(self, request: AdminRequest) -> int:
+        """Answer in its own time; a handler whose caller has gone is cancelled."""
+        gone = request.notifyFinish()
+        answering = Deferred.fromCoroutine(self._answer(request))
+        answering.addErrback(lambda failure: self._log.failure("an answer got lost", failure=failure))
+        gone.addErrback(lambda _: answering.cancel())
+        return NOT_DONE_YET
+
+    async def _answer(self, request: AdminRequest) -> None:
+        try:
+            reply = await self._ask(request)
+        except Problem as problem:
+            reply = _refusal(problem)
+        except Exception:
+            if request.channel is None:
+                return
+            reply = _refusal(self._fault(request))
+        if request.channel is not None:
+            _send(request, reply)
+
+    async def _ask(self, request: AdminRequest) -> Reply:
+        path = request.path.decode("ascii", "replace")
+        found = [(route, match) for pattern, route in self._routes if (match := pattern.fullmatch(path))]
+        self._guard.check(request, path, found_open=bool(found) and all(route.open for route, _ in found))
+        if not found:
+            raise Problem(404, "not_found", "there is nothing here")
+        # The request itself leaves the body of an answer to HEAD out.
+        method = "GET" if request.method == b"HEAD" else request.method.decode("ascii", "replace")
+        for route, match in found:
+            if route.method == method:
+                return await _call(route, request, match.groupdict())
+        allowed = {route.method for route, _ in found}
+        allow = ", ".join(sorted(allowed | {"HEAD"} if "GET" in allowed else allowed))
+        raise Problem(405, "method_not_allowed", f"allowed here: {allow}", {"Allow": allow})
+
+    def _fault(self, request: AdminRequest) -> Problem:
+        trace = self._new_id()
+        method, path = request.method.decode("ascii", "replace"), request.path.decode("ascii", "replace")
+        self._log.failure("{method} {path} failed", Failure(), method=method, path=path, trace=trace)
+        return Problem(500, "internal", f"the relay failed; its log says how, under {trace}")
+
+
+async def _call(route: Route, request: AdminRequest, segments: Mapping[str, str]) -> Reply:
+    parameters = {name: unquote(value) for name, value in segments.items()}
+    body = () if route.body is None else (_body(request, route.body),)
+    result = route.handler(*body, **parameters)
+    if inspect.isawaitable(result):
+        result = await result
+    return result if isinstance(result, Reply) else Reply(200, "application/json", _encode(result))
+
+
+def _body(request: AdminRequest, kind: type[msgspec.Struct]) -> msgspec.Struct:
+    content_type = (request.getHeader("content-type") or "").partition(";")[0].strip().lower()
+    if content_type != "application/json":
+        raise Problem(415, "unsupported_media_type", "send the body as application/json")
+    if request.oversized:
+        raise Problem(413, "too_large", f"a body may have {BODY_BYTES} bytes", {"Connection": "close"})
+    try:
+        return msgspec.json.decode(request.content.read(), type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Problem(400, "bad_request", str(error)) from error
+
+
+def _encode(value: Any) -> bytes:
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        # Half a surrogate pair in one phone's name must not hide all the others.
+        return json.dumps(msgspec.to_builtins(value), ensure_ascii=False).encode("utf-8", "replace")
+
+
+def _refusal(problem: Problem) -> Reply:
+    body = {"error": {"code": problem.code, "message": problem.message}}
+    return Reply(problem.status, "application/json", _encode(body), problem.headers)
+
+
+def _send(request: AdminRequest, reply: Reply) -> None:
+    request.setResponseCode(reply.status)
+    fixed = {
+        "Server": "relaytw",
+        "Cache-Control": "no-store",
+        "X-Content-Type-Options": "nosniff",
+        "Content-Type": reply.content_type,
+        "Content-Length": str(len(reply.data)),
+    }
+    for name, value in {**fixed, **reply.headers}.items():
+        request.setHeader(name, value)
+    request.write(reply.data)
+    request.finish()
+
+
+def _pattern(template: str) -> re.Pattern[str]:
+    parts = re.split(r"\{(\w+)\}", template)
+    literals_and_names = [f"(?P<{part}>[^/]+)" if i % 2 else re.escape(part) for i, part in enumerate(parts)]
+    return re.compile("".join(literals_and_names))

@@ -1,0 +1,208 @@
+"""What the admin API says and hears, as typed JSON; `relayctl` reads answers back into the same shapes.
+
+Times are in seconds since the epoch, sizes in bytes unless named otherwise.  Request bodies refuse
+fields they do not know, so that a misspelt one is noticed.
+"""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+import msgspec
+
+from relaytw.admin.view import CloseRow, DeviceRow, Overview, PenaltyRow, RoomRow
+from relaytw.messages import ClientKey, CloseReason, PhoneInfo, Status
+
+Item = TypeVar("Item")
+
+
+class Listing(msgspec.Struct, Generic[Item], frozen=True):
+    """Every item of one kind."""
+
+    items: list[Item]
+
+
+class Client(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One bot's script on one device."""
+
+    bot: str
+    device: str
+
+    @property
+    def key(self) -> ClientKey:
+        """The key the relay knows this client by."""
+        return ClientKey(self.bot, self.device)
+
+
+class DeviceStatus(Client, frozen=True, forbid_unknown_fields=True):
+    """The status a device shall have."""
+
+    status: Status
+
+
+class RoomStatus(Client, frozen=True, forbid_unknown_fields=True):
+    """The status a room shall have."""
+
+    room_id: str
+    status: Status
+
+
+class RelayStatus(msgspec.Struct, frozen=True):
+    """The relay in one glance; `not_ready` says why phones are not served, if they are not."""
+
+    name: str
+    version: str
+    mode: str
+    not_ready: str | None
+    started_at: float
+    listening: list[str]
+    connections: int
+    connections_limit: int
+    overflow: int
+    provisional: int
+    clients: int
+    waiting: int
+    waiting_bytes: int
+    running: int
+    consumers: int
+    lanes: int
+    outbox: int
+    outbox_bytes: int
+    penalties: int
+    memory_bytes: int
+    accepted: int
+    finished: int
+    failed: int
+    replies_sent: int
+
+    @classmethod
+    def of(cls, overview: Overview, not_ready: str | None) -> RelayStatus:
+        """The shape of an overview."""
+        return msgspec.convert({**overview._asdict(), "not_ready": not_ready}, cls)
+
+
+class Figures(msgspec.Struct, frozen=True):
+    """What a phone says about itself in its pongs.  Memory in MB."""
+
+    total_memory: float
+    memory_usage: float
+    memory_percent: float
+    message_queue_size: int
+    active_rooms: int
+
+
+class Phone(msgspec.Struct, frozen=True):
+    """A connected phone; `proven` says that it has shown a valid signature."""
+
+    bot: str
+    device: str
+    dialect: str
+    version: str
+    address: str
+    device_info: str
+    status: Status
+    connected_at: float
+    last_heard: float
+    round_trip_ms: int | None
+    messages: int
+    proven: bool
+    monitoring: Figures | None
+
+    @classmethod
+    def of(cls, phone: PhoneInfo) -> Phone:
+        """The shape of a snapshot."""
+        return cls(
+            *phone.client,
+            dialect=phone.dialect.value,
+            version=phone.version,
+            address=phone.address,
+            device_info=phone.device_info,
+            status=phone.status,
+            connected_at=phone.connected_at,
+            last_heard=phone.last_heard,
+            round_trip_ms=phone.round_trip_ms,
+            messages=phone.messages,
+            proven=phone.proven,
+            monitoring=Figures(*phone.monitoring) if phone.monitoring is not None else None,
+        )
+
+
+class Device(msgspec.Struct, frozen=True):
+    """A device the relay knows; `device_uuid` is what it is pinned to, if it is."""
+
+    bot: str
+    device: str
+    status: Status
+    address: str
+    version: str
+    device_uuid: str | None
+    created_at: float
+    updated_at: float
+
+    @classmethod
+    def of(cls, row: DeviceRow) -> Device:
+        """The shape of a row."""
+        return cls(*row.client, *row[1:])
+
+
+class Room(msgspec.Struct, frozen=True):
+    """A room the relay knows; `room_id` is the channel id, or the name where there is none."""
+
+    bot: str
+    device: str
+    room_id: str
+    name: str
+    status: Status
+    created_at: float
+    updated_at: float
+
+    @classmethod
+    def of(cls, row: RoomRow) -> Room:
+        """The shape of a row."""
+        return cls(*row.client, *row[1:])
+
+
+class Close(msgspec.Struct, frozen=True):
+    """A connection that ended or was refused after so many `seconds`; without a client if it named none."""
+
+    at: float
+    address: str
+    bot: str | None
+    device: str | None
+    reason: CloseReason
+    detail: str
+    seconds: float
+
+    @classmethod
+    def of(cls, row: CloseRow) -> Close:
+        """The shape of a row."""
+        bot, device = row.client if row.client is not None else (None, None)
+        return cls(row.at, row.address, bot, device, row.reason, row.detail, row.seconds)
+
+
+class Penalty(msgspec.Struct, frozen=True):
+    """A client in the penalty box."""
+
+    bot: str
+    device: str
+    until: float
+    why: str
+    times: int
+
+    @classmethod
+    def of(cls, row: PenaltyRow) -> Penalty:
+        """The shape of a row."""
+        return cls(*row.client, *row[1:])
+
+
+class ErrorDetail(msgspec.Struct, frozen=True):
+    """A code for programs and a sentence for people."""
+
+    code: str
+    message: str
+
+
+class ErrorBody(msgspec.Struct, frozen=True):
+    """What every refusal looks like."""
+
+    error: ErrorDetail

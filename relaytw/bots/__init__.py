@@ -1,0 +1,16 @@
+"""What bot authors import: `Bot`, the `Message` its handlers get, and what they may answer with.
+
+from relaytw.bots import Bot, Message
+
+bot = Bot()
+
+@bot.command("# hello")
+async def hello(message: Message, name: str) -> str:
+return f"Hello {name}!"
+"""
+
+from relaytw.bots.arguments import Range
+from relaytw.bots.bot import Bot
+from relaytw.messages import Media, Message, Text
+
+__all__ = ["Bot", "Media", "Message", "Range", "Text"]

@@ -1,0 +1,39 @@
+"""What a handler returned, as the parts of a reply."""
+
+from __future__ import annotations
+
+from relaytw.messages import Media, Part, Text
+
+
+class BadAnswer(TypeError):
+    """A handler returned something that cannot be sent."""
+
+
+def parts(answer: object) -> tuple[Part, ...]:
+    """The parts of an answer, in order; empty texts are left out.
+
+    Raises BadAnswer for anything but text, media, a list or tuple of them, or None.
+    """
+    if type(answer) is str:
+        return (Text(answer),) if answer else ()
+    if answer is None:
+        return ()
+    if isinstance(answer, (str, Text, Media)):
+        return _part(answer)
+    if isinstance(answer, (list, tuple)):
+        return tuple(part for item in answer for part in _part(item))
+    raise BadAnswer(f"a handler answers with text, media, a list of them or None, not {_kind(answer)}")
+
+
+def _part(item: object) -> tuple[Part, ...]:
+    if isinstance(item, str):
+        return (Text(str(item)),) if item else ()
+    if isinstance(item, Text):
+        return (item,) if item.text else ()
+    if isinstance(item, Media):
+        return (item,) if item.sources else ()
+    raise BadAnswer(f"a list of answers holds text and media, not {_kind(item)}")
+
+
+def _kind(value: object) -> str:
+    return type(value).__name__

@@ -1,0 +1,47 @@
+"""The commands every relay has: `# echo` and `# client_info`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
+
+from relaytw import texts
+from relaytw.bots import Bot, Message, Range
+
+bot = Bot()
+_SEOUL = ZoneInfo("Asia/Seoul")
+
+
+@bot.command("# echo")
+def echo(message: Message, text: str, *, repeat: Annotated[int, Range(1, 5)] = 1) -> str | list[str]:  # noqa: ARG001
+    """말한 것을 그대로 돌려줍니다."""
+    if repeat == 1:
+        return texts.ECHO.format(text=text)
+    return [texts.ECHO_NUMBERED.format(number=n, count=repeat, text=text) for n in range(1, repeat + 1)]
+
+
+@bot.command("# client_info")
+def client_info(message: Message, what: Literal["summary"] = "summary") -> str:  # noqa: ARG001
+    """이 방의 메시지를 중계하는 기기의 상태를 보여줍니다."""
+    phone = message.phone()
+    if phone is None:
+        return texts.PHONE_GONE
+    figures = phone.monitoring
+    memory = "-"
+    if figures is not None:
+        memory = (
+            f"{figures.memory_usage:.1f} / {figures.total_memory:.1f} MB ({figures.memory_percent:.1f} %)"
+        )
+    return texts.CLIENT_INFO.format(
+        bot=phone.client.bot,
+        device=phone.client.device,
+        version=phone.version,
+        dialect=phone.dialect,
+        address=phone.address,
+        status=phone.status,
+        since=datetime.fromtimestamp(phone.connected_at, _SEOUL).strftime("%Y-%m-%d %H:%M:%S"),
+        round_trip=f"{phone.round_trip_ms} ms" if phone.round_trip_ms is not None else "-",
+        memory=memory,
+        messages=phone.messages,
+    )

@@ -1,0 +1,235 @@
+"""The objects that packets of dialects 3.2 and 3.3 are made of, as the phones spell them.
+
+Field names differ between the dialects; this package is the only place that knows.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct, field
+
+from relaytw.errors import BadLine
+from relaytw.messages import Auth, Chat, Dialect, ErrorCode, Handshake, Monitoring, Packet, Pong
+
+#: The columns `bot_name` and `device_id` are this wide.
+BOT_CHARS = 30
+DEVICE_CHARS = 100
+
+
+class AuthShape(Struct, rename="camel"):
+    """The `auth` object, the same in both dialects."""
+
+    bot_name: str | None = None
+    device_id: str | None = field(name="deviceID", default=None)
+    timestamp: int | float | str | None = None
+    signature: str | None = None
+    client_type: str | None = None
+    device_uuid: str | None = field(name="deviceUUID", default=None)
+    mac_address: str | None = None
+    ip_address: str | None = None
+    version: str | None = None
+
+    def value(self) -> Auth:
+        """The frozen value of it.  Raises BadLine for a timestamp that is none."""
+        timestamp = self.timestamp
+        return Auth(
+            self.client_type or "",
+            self.bot_name or "",
+            self.device_uuid or "",
+            self.device_id or "",
+            self.mac_address or "",
+            self.ip_address or "",
+            _milliseconds(timestamp),
+            self.version or "",
+            self.signature or "",
+        )
+
+
+#: No clock shows more milliseconds than this; larger numbers would not even print.
+_LATEST = 2**53
+
+
+def _milliseconds(timestamp: float | str | None) -> int:
+    if timestamp is None:
+        return 0
+    try:
+        value = timestamp if type(timestamp) is int else int(timestamp)
+    except (ValueError, OverflowError) as error:
+        raise BadLine("auth.timestamp is not a number of milliseconds") from error
+    if not 0 <= value < _LATEST:
+        raise BadLine("auth.timestamp is out of range")
+    return value
+
+
+def _name(value: str | int | None) -> str | None:
+    """An id, which some scripts send as a number."""
+    if value is None or type(value) is str:
+        return value
+    if not -_LATEST * _LATEST < int(value) < _LATEST * _LATEST:
+        raise BadLine("an id is out of range")
+    return str(value)
+
+
+class HandshakeShape(Struct, rename="camel"):
+    """The introduction, the same in both dialects (3.3 wraps it)."""
+
+    bot_name: str
+    version: str
+    device_id: str = field(name="deviceID")
+    client_type: str | None = None
+    device_ip: str | None = field(name="deviceIP", default=None)
+    device_info: str | None = None
+
+    def value(self, dialect: Dialect) -> Handshake:
+        """The frozen value of it.  Raises BadLine when a name is too long to be kept."""
+        for name, value, limit in (
+            ("botName", self.bot_name, BOT_CHARS),
+            ("deviceID", self.device_id, DEVICE_CHARS),
+        ):
+            if len(value) > limit:
+                raise BadLine(f"{name} is longer than {limit} characters", ErrorCode.BAD_HANDSHAKE)
+        return Handshake(
+            dialect,
+            self.bot_name,
+            self.device_id,
+            self.version,
+            self.client_type or "",
+            self.device_ip or "",
+            (self.device_info or "")[:255],
+        )
+
+
+class AnalyzeShape(Struct, rename="camel"):
+    """Chat as 3.2 spells it."""
+
+    room: str
+    text: str
+    sender: str | None = None
+    channel_id: str | int | None = None
+    log_id: str | int | None = None
+    user_hash: str | int | None = None
+    is_group_chat: bool | int | None = None
+    is_mention: bool | int | None = None
+    timestamp: str | int | float | None = None
+    auth: AuthShape | None = None
+
+
+class MessageShape(Struct):
+    """Chat as 3.3 spells it; the text stands behind the header."""
+
+    room: str
+    sender: str | None = None
+    channel_id: str | int | None = None
+    log_id: str | int | None = None
+    user_hash: str | int | None = None
+    is_group_chat: bool | int | None = None
+    is_mention: bool | int | None = None
+    content_encoding: str | None = None
+    timestamp: str | int | float | None = None
+    auth: AuthShape | None = None
+
+
+class MonitoringShape(Struct):
+    """A phone's own figures."""
+
+    total_memory: float | None = None
+    memory_usage: float | None = None
+    memory_percent: float | None = None
+    message_queue_size: int | float | None = None
+    active_rooms: int | float | None = None
+
+    def value(self) -> Monitoring:
+        """The frozen value of it."""
+        return Monitoring(
+            self.total_memory or 0.0,
+            self.memory_usage or 0.0,
+            self.memory_percent or 0.0,
+            int(self.message_queue_size or 0),
+            int(self.active_rooms or 0),
+        )
+
+
+class PongShape(Struct):
+    """The answer to a ping, the same in both dialects."""
+
+    server_timestamp: int | float | str | None = None
+    monitoring: MonitoringShape | None = None
+    auth: AuthShape | None = None
+
+    def value(self) -> Pong:
+        """The frozen value of it."""
+        sent = self.server_timestamp
+        return Pong(
+            sent if type(sent) is int else None,
+            self.monitoring.value() if self.monitoring is not None else None,
+            self.auth.value() if self.auth is not None else None,
+        )
+
+
+class Analyze(Struct, tag_field="event", tag="analyze"):
+    """The envelope of chat in 3.2."""
+
+    data: AnalyzeShape
+
+
+class MessageEvent(Struct, tag_field="event", tag="message"):
+    """The envelope of chat in 3.3."""
+
+    data: MessageShape
+
+
+class PingEvent(Struct, tag_field="event", tag="ping"):
+    """The envelope of a pong in 3.2 and in older 3.3 scripts."""
+
+    data: PongShape
+
+
+class PongEvent(Struct, tag_field="event", tag="pong"):
+    """The envelope of a pong in 3.3.3."""
+
+    data: PongShape
+
+
+class HandshakeEvent(Struct, tag_field="event", tag="handshake"):
+    """The envelope of a handshake in 3.3."""
+
+    data: HandshakeShape
+
+
+Envelope = Analyze | MessageEvent | PingEvent | PongEvent | HandshakeEvent
+ENVELOPES: dict[str, type[Any]] = {
+    "analyze": Analyze,
+    "message": MessageEvent,
+    "ping": PingEvent,
+    "pong": PongEvent,
+    "handshake": HandshakeEvent,
+}
+
+
+def chat(data: AnalyzeShape | MessageShape, text: str) -> Chat:
+    """The frozen value of a chat packet."""
+    timestamp = data.timestamp
+    return Chat(
+        data.room,
+        text,
+        data.sender or "",
+        _name(data.channel_id),
+        _name(data.log_id),
+        _name(data.user_hash),
+        bool(data.is_group_chat),
+        bool(data.is_mention),
+        timestamp if type(timestamp) is str else "",
+        data.auth.value() if data.auth is not None else None,
+    )
+
+
+def dialect_of_version(packet: Packet) -> Dialect | None:
+    """The dialect that a signed packet's script version names, if any."""
+    auth = packet.auth if not isinstance(packet, Handshake) else None
+    if auth is None:
+        return None
+    for dialect in Dialect:
+        if auth.version.startswith(dialect):
+            return dialect
+    return None

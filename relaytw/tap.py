@@ -1,0 +1,400 @@
+"""Assembles a relay: the command-line options, and every object there is.
+
+`twistd relay` and `relay.tac` come here.  Start order is also the order of dependence; stopping goes
+the other way, one service at a time: the admin API and the listeners first, then running handlers
+are let finish, then the connections are closed.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from functools import partial
+from itertools import count
+from pathlib import Path
+from random import Random, SystemRandom
+from typing import Any, ClassVar
+
+from twisted.application.service import IService
+from twisted.application.strports import service as listening_service
+from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
+from twisted.python import usage
+from twisted.web.server import Site
+
+from relaytw import __version__, logs
+from relaytw.admin.site import make_site
+from relaytw.admission import Admission, AdmissionSettings
+from relaytw.bots.loading import load as load_bots
+from relaytw.bots.router import Router
+from relaytw.config import Config
+from relaytw.config import load as load_config
+from relaytw.credentials import Credentials, admin_token
+from relaytw.errors import ConfigError
+from relaytw.gate import Gate, GateSettings
+from relaytw.intake import IntakeSettings, Job, MemoryIntake
+from relaytw.lanes import Lanes
+from relaytw.messages import Answer, ClientKey, Message, PhoneInfo, Reply
+from relaytw.metrics import Metrics
+from relaytw.outbox import Outbox, OutboxSettings
+from relaytw.penalty import PenaltyBox, PenaltySettings
+from relaytw.permits import Permits
+from relaytw.protocols import wire
+from relaytw.protocols.bridge import BridgeFactory
+from relaytw.protocols.conversation import Conversation, SessionLimits
+from relaytw.registry import Registry
+from relaytw.services.acceptance import Acceptance
+from relaytw.services.admin import Operator
+from relaytw.services.closes import Closes
+from relaytw.services.dispatcher import Dispatcher, DispatchSettings
+from relaytw.services.housekeeping import Housekeeping
+from relaytw.services.listener import Listener
+from relaytw.services.ordered import OrderedServices
+from relaytw.services.pings import Pings
+from relaytw.services.sessions import HouseSettings, Sessions, Stages
+from relaytw.services.threads import BlockingPool, HandlerThreads
+from relaytw.store.memory import MemoryApprovals
+
+_log = Logger(namespace="relaytw.outbox")
+
+
+class Options(usage.Options):
+    """`twistd relay [options]`: everything has a default, and a configuration file is optional."""
+
+    synopsis = "[options]"
+    longdesc = "Relays KakaoTalk phones to bots.  Needs no file to start; see docs/configuration.md."
+    optParameters: ClassVar[list[Any]] = [
+        ["config", "c", None, "configuration file (TOML)"],
+        ["state-dir", None, None, "folder for the relay's own state (default: ./relay-state)"],
+        ["database", None, None, "database URL (default: SQLite in the state folder)"],
+        ["name", None, None, "name of this relay in monitor tables and logs"],
+    ]
+    optFlags: ClassVar[list[list[str]]] = [["check", None, "check the configuration and exit"]]
+
+    config: Config
+
+    def __init__(self) -> None:
+        super().__init__()
+        self["listen"] = []
+
+    def opt_listen(self, endpoint: str) -> None:
+        """Endpoint to accept phones on, such as tcp:1490 (may be given several times)."""
+        self["listen"].append(endpoint)
+
+    opt_l = opt_listen
+
+    def opt_version(self) -> None:
+        """Show the relay's version and exit."""
+        print(f"relaytw {__version__}")  # noqa: T201
+        raise SystemExit(0)
+
+    def postOptions(self) -> None:
+        """Read and check the configuration; every mistake in it is reported at once."""
+        flags = {
+            "relay.listen": self["listen"] or None,
+            "relay.state_dir": self["state-dir"],
+            "relay.name": self["name"],
+            "database.url": self["database"],
+        }
+        overrides = {key: value for key, value in flags.items() if value is not None}
+        path = Path(self["config"]) if self["config"] is not None else None
+        try:
+            self.config = load_config(path, os.environ, overrides)
+        except ConfigError as error:
+            raise usage.UsageError(str(error)) from error
+        if self["check"]:
+            print("the configuration is valid")  # noqa: T201
+            raise SystemExit(0)
+        self._choose_log()
+
+    def _choose_log(self) -> None:
+        config, policy = self.config.log, logs.policy()
+        policy.format, policy.level, policy.categories = config.format, config.level, dict(config.categories)
+        policy.apply()
+        twistd = self.parent
+        if not isinstance(twistd, usage.Options) or twistd.get("logger") or twistd.get("syslog"):
+            return
+        if twistd.get("logfile") not in (None, "-"):
+            policy.path = twistd["logfile"]
+        elif not twistd.get("nodaemon"):
+            policy.path = "twistd.log"
+        twistd["logger"] = "relaytw.logs.makeObserver"
+
+
+class Relay(OrderedServices):
+    """A whole relay: its services as children, and those that others may want to speak to."""
+
+    def __init__(
+        self,
+        config: Config,
+        sessions: Sessions,
+        dispatcher: Dispatcher,
+        operator: Operator,
+        factory: BridgeFactory,
+        site: Site,
+    ) -> None:
+        super().__init__()
+        self.setName("relaytw")
+        self.config = config
+        self.sessions = sessions
+        self.dispatcher = dispatcher
+        self.operator = operator
+        self.factory = factory
+        self.site = site
+
+
+class _Reach:
+    """What a message may ask of the relay while it is handled."""
+
+    def __init__(self) -> None:
+        self.dispatcher: Dispatcher
+        self.sessions: Sessions
+
+    def reply(self, message: Message, answer: Answer) -> None:
+        self.dispatcher.reply(message, answer)
+
+    def phone(self, client: ClientKey) -> PhoneInfo | None:
+        return self.sessions.phone(client)
+
+
+def makeService(options: Options) -> IService:
+    """Build the relay of these options.  Raises `UsageError` for what only shows now."""
+    from twisted.internet import reactor  # noqa: PLC0415 (importing it installs one; twistd has chosen by now)
+
+    try:
+        return assemble(options.config, reactor)
+    except ConfigError as error:
+        raise SystemExit(f"relay: {error}") from error
+
+
+def assemble(
+    config: Config, reactor: Any, now: Callable[[], float] = time.time, random: Random | None = None
+) -> Relay:
+    """Build every object of a relay and join them.  Raises `ConfigError`.
+
+    `now` gives seconds since the epoch; the reactor keeps the time of everything that waits.
+    """
+    state_dir = Path(config.relay.state_dir)
+    credentials = Credentials.load(config.auth, state_dir)
+    token = admin_token(config.admin.token_file, state_dir)
+    router = Router(load_bots(config.bots.load))
+    metrics, reach = Metrics(), _Reach()
+
+    approvals = MemoryApprovals(
+        approve_new_devices=config.auth.approve_new_devices,
+        approve_new_rooms=config.auth.approve_new_rooms,
+        now=now,
+    )
+    gate = _gate(config, credentials, approvals, now)
+    outbox = _outbox(config, reactor, metrics, now)
+    intake = _intake(config, metrics)
+    threads = _threads(config, reactor)
+    dispatcher = Dispatcher(
+        clock=reactor,
+        lanes=_lanes(config),
+        intake=intake,
+        outbox=outbox,
+        find=router.find,
+        threads=threads,
+        metrics=metrics,
+        settings=DispatchSettings(
+            config.limits.processing_timeout,
+            config.limits.cancel_grace,
+            config.limits.drain_timeout,
+            config.limits.consumers_max,
+        ),
+    )
+    acceptance = Acceptance(
+        gate=gate,
+        approvals=approvals,
+        intake=intake,
+        dispatcher=dispatcher,
+        context=reach,
+        metrics=metrics,
+        text_chars=config.limits.text_chars,
+        admins=config.auth.admins,
+        direct=config.relay.mode == "direct",
+        now=now,
+        new_id=_trace_ids(),
+    )
+    pings = Pings(reactor, random or SystemRandom(), interval=config.ping.interval, jitter=config.ping.jitter)
+    sessions = _sessions(config, reactor, approvals, gate, pings, intake, acceptance, outbox, metrics, now)
+    reach.dispatcher, reach.sessions = dispatcher, sessions
+    operator = Operator(
+        relay_name=config.relay.name,
+        mode=config.relay.mode,
+        listening=config.relay.listen,
+        sessions=sessions,
+        dispatcher=dispatcher,
+        approvals=approvals,
+        now=now,
+    )
+    factory = BridgeFactory(sessions)
+    site = make_site(operator, metrics, token)
+    relay = Relay(config, sessions, dispatcher, operator, factory, site)
+    children = [
+        threads,
+        Housekeeping(reactor, gate, config.monitor.cleanup_interval),
+        pings,
+        sessions,
+        dispatcher,
+        Listener(config.relay.listen, factory, reactor),
+        operator,
+        listening_service(config.admin.listen, site, reactor),
+    ]
+    for child in children:
+        child.setServiceParent(relay)
+    return relay
+
+
+def _trace_ids() -> Callable[[], str]:
+    # Short, unique across restarts, and cheap: a random prefix for this run and a count.
+    prefix = f"{SystemRandom().getrandbits(32):08x}"
+    numbers = count(1)
+    return lambda: f"{prefix}-{next(numbers):x}"
+
+
+def _log_dropped(reply: Reply, why: str) -> None:
+    _log.warn("a reply to {client} is dropped: {why}", client=reply.client, why=why, trace=reply.trace)
+
+
+def _gate(
+    config: Config, credentials: Credentials, approvals: MemoryApprovals, now: Callable[[], float]
+) -> Gate:
+    verifiers: dict[tuple[tuple[bytes, ...], str], wire.Verifier] = {}
+
+    def verifier_for(bot: str) -> wire.Verifier:
+        # Most bots share one secret; a verifier for each secret, not for each name a stranger invents.
+        known = credentials.secrets_for(bot)
+        if known not in verifiers:
+            verifiers[known] = wire.Verifier(*known)
+        return verifiers[known]
+
+    settings = GateSettings(
+        required=config.auth.required,
+        max_clock_skew=config.auth.max_clock_skew,
+        reconnect_window=config.auth.reconnect_window,
+        ttl=config.dedup.ttl,
+        per_client=config.dedup.per_client,
+        total=config.dedup.total,
+        twin_window=config.dedup.twin_window,
+    )
+    return Gate(approvals=approvals, verifier_for=verifier_for, settings=settings, now=now)
+
+
+def _outbox(config: Config, reactor: Any, metrics: Metrics, now: Callable[[], float]) -> Outbox:
+    limits = config.limits
+    settings = OutboxSettings(
+        per_client=limits.outbox_per_client,
+        bytes=limits.outbox_bytes,
+        ttl=limits.outbox_ttl,
+        text_chars=limits.text_chars,
+        text_spacing=limits.text_spacing,
+        media_wait=limits.media_wait,
+    )
+    return Outbox(
+        clock=reactor,
+        now=now,
+        encode=partial(wire.encode_reply, timezone=config.relay.timezone),
+        settings=settings,
+        metrics=metrics,
+        dropped=_log_dropped,
+    )
+
+
+def _intake(config: Config, metrics: Metrics) -> MemoryIntake:
+    limits = config.limits
+
+    def paused() -> None:
+        metrics.pauses += 1
+
+    settings = IntakeSettings(
+        limits.queue, limits.queue_bytes, limits.backlog_per_connection, limits.backlog_bytes
+    )
+    return MemoryIntake(settings, paused)
+
+
+def _lanes(config: Config) -> Lanes[Job]:
+    limits = config.limits
+    return Lanes(
+        consumers=limits.consumers,
+        per_bot=limits.per_bot,
+        per_room=limits.per_room,
+        reserved_consumers=limits.reserved_consumers,
+        reserved_per_bot=limits.reserved_per_bot,
+    )
+
+
+def _threads(config: Config, reactor: Any) -> BlockingPool:
+    limits = config.limits
+    pool = HandlerThreads(0, limits.blocking_threads, "handlers")
+    return BlockingPool(
+        partial(deferToThreadPool, reactor, pool),
+        threads=limits.blocking_threads,
+        per_bot=limits.blocking_per_bot,
+        pool=pool,
+    )
+
+
+def _sessions(
+    config: Config,
+    reactor: Any,
+    approvals: MemoryApprovals,
+    gate: Gate,
+    pings: Pings,
+    intake: MemoryIntake,
+    acceptance: Acceptance,
+    outbox: Outbox,
+    metrics: Metrics,
+    now: Callable[[], float],
+) -> Sessions:
+    limits, penalty = config.limits, config.penalty
+    admission = Admission(
+        Permits(limits.connections),
+        AdmissionSettings(
+            limits.overflow, limits.overflow_seconds, limits.displace_after, limits.handshake_timeout
+        ),
+        reactor,
+    )
+    penalties = PenaltyBox(
+        PenaltySettings(
+            penalty.connects_per_minute,
+            penalty.duration,
+            penalty.max_duration,
+            penalty.grace,
+            penalty.clients,
+        ),
+        reactor.seconds(),
+    )
+    registry: Registry[Conversation] = Registry(limits.provisional_per_client)
+    return Sessions(
+        clock=reactor,
+        now=now,
+        settings=HouseSettings(
+            limits.line_bytes, limits.lines_per_turn, limits.write_timeout, config.auth.required
+        ),
+        limits=SessionLimits(
+            limits.handshake_timeout,
+            limits.read_timeout,
+            limits.read_strikes,
+            limits.provisional_timeout,
+            limits.held_lines,
+            limits.held_bytes,
+            limits.bad_packets,
+        ),
+        stages=Stages(
+            admission,
+            penalties,
+            approvals,
+            gate,
+            registry,
+            pings,
+            intake,
+            acceptance,
+            outbox,
+            Closes(),
+            metrics,
+        ),
+        server_version=f"relaytw {__version__}",
+    )

@@ -1,0 +1,35 @@
+"""What chat users and phone owners read: every text of the relay that is not for its operator."""
+
+from __future__ import annotations
+
+HANDSHAKE_APPROVED = "승인된 기기입니다. 메시지를 중계합니다."
+HANDSHAKE_PENDING = "승인 대기 중입니다. 관리자가 승인하면 답장이 시작됩니다."
+HANDSHAKE_REFUSED = "이 기기는 승인되지 않았습니다. 관리자에게 문의하세요."
+HANDSHAKE_PENALTY = "접속이 너무 잦아 잠시 차단되었습니다. 잠시 후 다시 시도하세요."
+
+HANDLER_FAILED = "⚠️ 명령을 처리하지 못했습니다."
+HANDLER_TIMED_OUT = "⚠️ 처리 시간이 초과되었습니다."
+ADMIN_ONLY = "관리자만 사용할 수 있는 명령입니다."
+
+ECHO = "에코: {text}"
+ECHO_NUMBERED = "[{number}/{count}] 에코: {text}"
+PHONE_GONE = "지금은 기기가 연결되어 있지 않습니다."
+
+USAGE = "사용법: {usage}"
+MISSING = "{name} 값이 필요합니다."
+NOT_A_NUMBER = "{name}: {value!r} 은(는) 숫자가 아닙니다."
+NOT_A_CHOICE = "{name}: {value!r} 은(는) 쓸 수 없습니다. ({choices})"
+OUT_OF_RANGE = "{name}: {least} 이상 {most} 이하여야 합니다."
+TOO_MANY = "{value!r} 은(는) 쓰이지 않습니다."
+NO_VALUE = "{name} 옵션에 값이 필요합니다."
+
+CLIENT_INFO = """\
+봇: {bot}
+기기: {device}
+스크립트: {version} (방언 {dialect})
+주소: {address}
+상태: {status}
+연결: {since}
+왕복 시간: {round_trip}
+메모리: {memory}
+메시지: {messages}"""

@@ -1,0 +1,1 @@
+"""Unit tests: fake clocks and transports, no sockets."""
