@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from twisted.internet.address import UNIXAddress
 from twisted.internet.interfaces import IAddress
@@ -22,13 +22,9 @@ class Guard:
             raise ValueError("an empty token would let everybody in")
         self._token = token.encode()
 
-    def check(self, request: Request, path: str, *, found_open: bool) -> None:
-        """Everything that exists, and all of /api, needs the token; an open route does not from here."""
-        if found_open and _is_local(request):
-            return
-        if not found_open and not path.startswith("/api"):
-            return
-        if not self._has_token(request):
+    def check(self, request: Request, *, open_here: bool) -> None:
+        """Let through who has the token, and from this machine anybody where it is `open_here`."""
+        if not (open_here and _is_local(request)) and not self._has_token(request):
             raise Problem(
                 401,
                 "unauthorized",
@@ -66,7 +62,7 @@ def _is_plain_host(host: str | None) -> bool:
     return name.lower() == "localhost" or _address(name) is not None
 
 
-def _address(text: str) -> IPv6Address | None:
+def _address(text: str) -> IPv4Address | IPv6Address | None:
     try:
         return ip_address(text.partition("%")[0])
     except ValueError:

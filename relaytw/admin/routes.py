@@ -11,11 +11,12 @@ import inspect
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 import msgspec
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.resource import Resource
@@ -34,7 +35,7 @@ class Reply(NamedTuple):
     status: int
     content_type: str
     data: bytes
-    headers: Mapping[str, str] = {}
+    headers: Mapping[str, str] = MappingProxyType({})
 
 
 class Route(NamedTuple):
@@ -56,13 +57,19 @@ class Route(NamedTuple):
 class AdminRequest(Request):
     """A request whose body is kept up to the cap and only counted beyond."""
 
-    oversized = False
+    _length = 0
 
     def handleContentChunk(self, data: bytes) -> None:  # noqa: N802 (called by twisted.web)
         """Keep this part of the body if it still fits."""
-        self.oversized = self.oversized or self.content.tell() + len(data) > BODY_BYTES
-        if not self.oversized:
+        self._length += len(data)
+        if self._length <= BODY_BYTES:
             super().handleContentChunk(data)
+
+    def body(self) -> bytes | None:
+        """The whole body, or None if it is larger than the cap."""
+        if self._length > BODY_BYTES or self.content is None:
+            return None
+        return bytes(self.content.read())
 
 
 class RouteTable(Resource):
@@ -90,8 +97,8 @@ class RouteTable(Resource):
             reply = await self._ask(request)
         except Problem as problem:
             reply = _refusal(problem)
-        except Exception:
-            if request.channel is None:
+        except Exception as error:
+            if request.channel is None and isinstance(error, CancelledError):
                 return
             reply = _refusal(self._fault(request))
         if request.channel is not None:
@@ -100,7 +107,8 @@ class RouteTable(Resource):
     async def _ask(self, request: AdminRequest) -> Reply:
         path = request.path.decode("ascii", "replace")
         found = [(route, match) for pattern, route in self._routes if (match := pattern.fullmatch(path))]
-        self._guard.check(request, path, found_open=bool(found) and all(route.open for route, _ in found))
+        if found or path.startswith("/api"):
+            self._guard.check(request, open_here=bool(found) and all(route.open for route, _ in found))
         if not found:
             raise Problem(404, "not_found", "there is nothing here")
         # The request itself leaves the body of an answer to HEAD out.
@@ -132,10 +140,11 @@ def _body(request: AdminRequest, kind: type[msgspec.Struct]) -> msgspec.Struct:
     content_type = (request.getHeader("content-type") or "").partition(";")[0].strip().lower()
     if content_type != "application/json":
         raise Problem(415, "unsupported_media_type", "send the body as application/json")
-    if request.oversized:
-        raise Problem(413, "too_large", f"a body may have {BODY_BYTES} bytes", {"Connection": "close"})
+    body = request.body()
+    if body is None:
+        raise Problem(413, "too_large", f"a body may have {BODY_BYTES} bytes")
     try:
-        return msgspec.json.decode(request.content.read(), type=kind)
+        return msgspec.json.decode(body, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Problem(400, "bad_request", str(error)) from error
 

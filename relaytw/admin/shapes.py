@@ -142,7 +142,15 @@ class Device(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, row: DeviceRow) -> Device:
         """The shape of a row."""
-        return cls(*row.client, *row[1:])
+        return cls(
+            *row.client,
+            status=row.status,
+            address=row.address,
+            version=row.version,
+            device_uuid=row.device_uuid,
+            created_at=row.created_at,
+            updated_at=row.updated_at,
+        )
 
 
 class Room(msgspec.Struct, frozen=True):
@@ -159,7 +167,14 @@ class Room(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, row: RoomRow) -> Room:
         """The shape of a row."""
-        return cls(*row.client, *row[1:])
+        return cls(
+            *row.client,
+            room_id=row.room_id,
+            name=row.name,
+            status=row.status,
+            created_at=row.created_at,
+            updated_at=row.updated_at,
+        )
 
 
 class Close(msgspec.Struct, frozen=True):
@@ -192,7 +207,7 @@ class Penalty(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, row: PenaltyRow) -> Penalty:
         """The shape of a row."""
-        return cls(*row.client, *row[1:])
+        return cls(*row.client, until=row.until, why=row.why, times=row.times)
 
 
 class ErrorDetail(msgspec.Struct, frozen=True):

@@ -95,7 +95,10 @@ class RelayView(Protocol):
         """Every known device."""
 
     def set_device(self, client: ClientKey, status: Status) -> bool:
-        """Change a device's status, at once on its live connection; False if it is unknown."""
+        """Change a device's status, at once on its live connection; False if it is unknown.
+
+        Raises ValueError, with a sentence for the operator, if this device can never be approved.
+        """
 
     def rooms(self) -> Sequence[RoomRow]:
         """Every known room."""

@@ -1,0 +1,131 @@
+"""The relay's counts and gauges as Prometheus reads them.
+
+Nothing is kept here: a scrape reads the plain integers of `Metrics` and asks for one overview.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import accumulate
+
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from relaytw.admin.view import Overview, RelayView
+from relaytw.messages import CloseReason, ErrorCode
+from relaytw.metrics import Histogram, Metrics
+
+_LABELS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "closes": ("reason", tuple(CloseReason)),
+    "errors": ("code", tuple(ErrorCode)),
+    "replies_dropped": ("reason", ()),
+}
+
+_COUNTED = {
+    "accepted": "Chat messages accepted.",
+    "answered": "Messages whose handler gave an answer.",
+    "closes": "Connections ended or refused.",
+    "connects": "TCP connections accepted.",
+    "decode": "Seconds to decode a line (mean of its read batch).",
+    "duplicates": "Messages recognised as sent before, and not run.",
+    "errors": "Error packets sent to phones.",
+    "failed": "Messages whose handler failed.",
+    "finished": "Messages whose handler ended, well or not.",
+    "late_answers": "Answers that came after their handler was over, and were ignored.",
+    "lines": "Lines read from phones.",
+    "overlong_texts": "Chat texts too long to be handled.",
+    "pauses": "Times a connection stopped being read to let its backlog drain.",
+    "pings": "Pings sent.",
+    "pongs": "Pongs received.",
+    "process": "Seconds from the start of a handler to its end.",
+    "redelivered": "Messages given to their handler again after a restart.",
+    "replies_cut": "Replies cut to the longest text a phone takes.",
+    "replies_dropped": "Replies that never reached a phone.",
+    "replies_sent": "Replies written to a phone.",
+    "restricted": "Messages of devices that are not approved.",
+    "room_refused": "Messages of rooms that are not approved.",
+    "send": "Seconds from a reply's creation to its write.",
+    "stalls": "Times a handler held up the reactor for over a second.",
+    "takeovers": "Connections that replaced an older one of the same phone.",
+    "timed_out": "Messages whose handler ran out of time.",
+    "unhandled": "Messages no handler wanted.",
+    "unknown_events": "Packets of events the relay does not know.",
+    "wait": "Seconds from acceptance to the start of the handler.",
+}
+
+_GAUGES = {
+    "connections": "TCP connections that hold a slot.",
+    "connections_limit": "Slots for TCP connections.",
+    "overflow": "Connections waiting in the overflow for a slot.",
+    "provisional": "Connections that have yet to prove themselves before they take over.",
+    "clients": "Phones connected.",
+    "waiting": "Accepted messages that have not started.",
+    "waiting_bytes": "Bytes of accepted messages that have not started.",
+    "running": "Messages being handled.",
+    "consumers": "Consumers that work the queue.",
+    "lanes": "Rooms with messages waiting or running.",
+    "outbox": "Replies that wait for their phone.",
+    "outbox_bytes": "Bytes of replies that wait for their phone.",
+    "penalties": "Clients in the penalty box.",
+    "memory_bytes": "Resident memory of the relay.",
+}
+
+
+class RelayCollector(Collector):
+    """Reads one relay whenever somebody scrapes it."""
+
+    def __init__(self, view: RelayView, metrics: Metrics) -> None:
+        self._view = view
+        self._metrics = metrics
+
+    def collect(self) -> Iterator[Metric]:
+        """Every figure of the relay as it is now."""
+        yield from _gauges(self._view.overview(), ready=self._view.ready() is None)
+        for name in self._metrics.__slots__:
+            yield _counted(name, getattr(self._metrics, name))
+
+
+def exposition(view: RelayView, metrics: Metrics) -> CollectorRegistry:
+    """A registry of this relay alone, with the usual figures of its process."""
+    registry = CollectorRegistry(auto_describe=False)
+    # A collector without `describe` is not asked anything until the first scrape.
+    registry.register(RelayCollector(view, metrics))
+    ProcessCollector(registry=registry)
+    return registry
+
+
+def render(registry: CollectorRegistry) -> bytes:
+    """The text of one scrape."""
+    return generate_latest(registry)
+
+
+def _gauges(overview: Overview, *, ready: bool) -> Iterator[Metric]:
+    about = GaugeMetricFamily(
+        "relaytw_info", "What is running, as labels.", labels=("name", "version", "mode")
+    )
+    about.add_metric((overview.name, overview.version, overview.mode), 1)
+    yield about
+    yield GaugeMetricFamily("relaytw_ready", "1 when phones are served.", value=int(ready))
+    yield GaugeMetricFamily(
+        "relaytw_start_time_seconds", "When the relay started, since the epoch.", value=overview.started_at
+    )
+    for name, text in _GAUGES.items():
+        yield GaugeMetricFamily(f"relaytw_{name}", text, value=getattr(overview, name))
+
+
+def _counted(name: str, value: int | Counter[str] | Histogram) -> Metric:
+    text = _COUNTED.get(name, f"Count of {name.replace('_', ' ')}.")
+    if isinstance(value, Histogram):
+        bounds = [*map(str, value.bounds), "+Inf"]
+        buckets = list(zip(bounds, accumulate(value.counts), strict=True))
+        return HistogramMetricFamily(f"relaytw_{name}_seconds", text, buckets=buckets, sum_value=value.total)
+    if isinstance(value, Counter):
+        label, known = _LABELS.get(name, ("kind", ()))
+        family = CounterMetricFamily(f"relaytw_{name}", text, labels=(label,))
+        for key, count in {**dict.fromkeys(known, 0), **value}.items():
+            family.add_metric((str(key),), count)
+        return family
+    return CounterMetricFamily(f"relaytw_{name}", text, value=value)

@@ -1,0 +1,143 @@
+"""What the operator can ask a relay: every route of the admin API, over snapshots and verbs.
+
+Ids of devices and rooms hold any characters, slashes too: they travel in bodies, never in paths.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from twisted.logger import Logger
+
+from relaytw import __version__
+from relaytw.admin.exposition import exposition, render
+from relaytw.admin.openapi import document
+from relaytw.admin.problems import Problem
+from relaytw.admin.routes import Reply, Route
+from relaytw.admin.shapes import (
+    Client,
+    Close,
+    Device,
+    DeviceStatus,
+    Listing,
+    Penalty,
+    Phone,
+    RelayStatus,
+    Room,
+    RoomStatus,
+)
+from relaytw.admin.view import RelayView
+from relaytw.metrics import Metrics
+
+
+class AdminApi:
+    """The handlers of one relay's admin API, and the table that says when each is called."""
+
+    def __init__(self, view: RelayView, metrics: Metrics, log: Logger) -> None:
+        self._view = view
+        self._registry = exposition(view, metrics)
+        self._log = log
+
+    def routes(self) -> list[Route]:
+        """Everything that can be asked."""
+        return [
+            Route("GET", "/healthz", self.healthz, open=True),
+            Route("GET", "/readyz", self.readyz, open=True),
+            Route("GET", "/metrics", self.metrics, open=True),
+            Route("GET", "/api/v1/openapi.json", self.openapi, returns=dict[str, Any]),
+            Route("GET", "/api/v1/status", self.status, returns=RelayStatus),
+            Route("GET", "/api/v1/phones", self.phones, returns=Listing[Phone]),
+            Route("POST", "/api/v1/phones/disconnect", self.disconnect, Client, Client),
+            Route("GET", "/api/v1/devices", self.devices, returns=Listing[Device]),
+            Route("POST", "/api/v1/devices/status", self.set_device, DeviceStatus, DeviceStatus),
+            Route("GET", "/api/v1/rooms", self.rooms, returns=Listing[Room]),
+            Route("POST", "/api/v1/rooms/status", self.set_room, RoomStatus, RoomStatus),
+            Route("GET", "/api/v1/closes", self.closes, returns=Listing[Close]),
+            Route("GET", "/api/v1/penalties", self.penalties, returns=Listing[Penalty]),
+            Route("POST", "/api/v1/penalties/lift", self.lift_penalty, Client, Client),
+        ]
+
+    def healthz(self) -> Reply:
+        """Does the process answer at all?"""
+        return _text(200, "ok")
+
+    def readyz(self) -> Reply:
+        """Are phones served?  503 with the reason when not."""
+        why_not = self._view.ready()
+        return _text(200, "ready") if why_not is None else _text(503, why_not)
+
+    def metrics(self) -> Reply:
+        """Every figure in Prometheus' text format."""
+        return Reply(200, CONTENT_TYPE_PLAIN_0_0_4, render(self._registry))
+
+    def openapi(self) -> dict[str, Any]:
+        """All of the API, as an OpenAPI document."""
+        return document(self.routes(), title="relaytw admin API", version=__version__)
+
+    def status(self) -> RelayStatus:
+        """The relay in one glance."""
+        return RelayStatus.of(self._view.overview(), self._view.ready())
+
+    def phones(self) -> Listing[Phone]:
+        """Every connected phone that has introduced itself."""
+        return Listing([Phone.of(phone) for phone in self._view.phones()])
+
+    def disconnect(self, client: Client) -> Client:
+        """Close a phone's connection; it may come back."""
+        if not self._view.disconnect(client.key):
+            raise Problem(404, "not_connected", f"{client.key} is not connected")
+        self._log.info("operator disconnected {client}", client=client.key)
+        return client
+
+    def devices(self) -> Listing[Device]:
+        """Every device the relay knows."""
+        return Listing([Device.of(row) for row in self._view.devices()])
+
+    def set_device(self, wanted: DeviceStatus) -> DeviceStatus:
+        """Change a device's status, at once on its live connection."""
+        try:
+            known = self._view.set_device(wanted.key, wanted.status)
+        except ValueError as error:
+            raise Problem(409, "not_approvable", str(error)) from error
+        if not known:
+            raise Problem(404, "unknown_device", f"no device {wanted.key} has introduced itself yet")
+        self._log.info(
+            "operator set device {client} to {status}", client=wanted.key, status=wanted.status.value
+        )
+        return wanted
+
+    def rooms(self) -> Listing[Room]:
+        """Every room the relay knows."""
+        return Listing([Room.of(row) for row in self._view.rooms()])
+
+    def set_room(self, wanted: RoomStatus) -> RoomStatus:
+        """Change a room's status."""
+        if not self._view.set_room(wanted.key, wanted.room_id, wanted.status):
+            raise Problem(404, "unknown_room", f"no room {wanted.room_id} of {wanted.key} was heard of yet")
+        self._log.info(
+            "operator set room {room_id} of {client} to {status}",
+            room_id=wanted.room_id,
+            client=wanted.key,
+            status=wanted.status.value,
+        )
+        return wanted
+
+    def closes(self) -> Listing[Close]:
+        """The last connections that ended or were refused, newest last."""
+        return Listing([Close.of(row) for row in self._view.closes()])
+
+    def penalties(self) -> Listing[Penalty]:
+        """Who is in the penalty box."""
+        return Listing([Penalty.of(row) for row in self._view.penalties()])
+
+    def lift_penalty(self, client: Client) -> Client:
+        """Let a client out of the penalty box."""
+        if not self._view.lift_penalty(client.key):
+            raise Problem(404, "no_penalty", f"{client.key} is not in the penalty box")
+        self._log.info("operator lifted the penalty of {client}", client=client.key)
+        return client
+
+
+def _text(status: int, text: str) -> Reply:
+    return Reply(status, "text/plain; charset=utf-8", f"{text}\n".encode())

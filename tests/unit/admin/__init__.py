@@ -1,0 +1,1 @@
+"""The admin API, asked over joined transports."""

@@ -1,0 +1,179 @@
+"""Every route of the admin API."""
+
+from __future__ import annotations
+
+import json
+
+from relaytw.messages import Status
+from tests.unit.admin.fakes import ALICE, BOB, SiteTestCase, phone
+
+CLIENT = ALICE._asdict()
+
+
+class HealthTests(SiteTestCase):
+    def test_healthz(self) -> None:
+        """A relay that answers is alive, ready or not."""
+        self.view.not_ready = "the database is away"
+        answer = self.get("/healthz", token=None)
+        self.assertEqual((answer.status, answer.body), (200, b"ok\n"))
+        self.assertEqual(answer.header("content-type"), "text/plain; charset=utf-8")
+
+    def test_readyz(self) -> None:
+        """Readiness turns to 503 with the reason."""
+        self.assertEqual(self.get("/readyz", token=None).body, b"ready\n")
+        self.view.not_ready = "the listener is closed"
+        answer = self.get("/readyz", token=None)
+        self.assertEqual((answer.status, answer.body), (503, b"the listener is closed\n"))
+
+    def test_status(self) -> None:
+        """The status shows every figure of the overview, and whether phones are served."""
+        status = self.get("/api/v1/status").json
+        expected = self.view.overview()._asdict()
+        self.assertEqual(status, {**expected, "listening": ["tcp:1490"], "not_ready": None})
+
+    def test_failure(self) -> None:
+        """When the relay cannot be looked at, the caller gets a trace id and the log the failure."""
+        self.view.failure = RuntimeError("inside")
+        self.assertEqual(self.get("/api/v1/status").status, 500)
+        self.assertEqual(self.get("/metrics").status, 500)
+        self.assertEqual([event["trace"] for event in self.events], ["trace-1", "trace-1"])
+
+
+class PhoneTests(SiteTestCase):
+    def test_list(self) -> None:
+        """Each phone is shown with all that is known of it."""
+        (shown,) = self.get("/api/v1/phones").json["items"]
+        self.assertEqual({key: shown[key] for key in CLIENT}, CLIENT)
+        self.assertEqual((shown["dialect"], shown["status"], shown["round_trip_ms"]), ("3.3", "approved", 42))
+        self.assertEqual(shown["monitoring"]["active_rooms"], 3)
+
+    def test_silent_phone(self) -> None:
+        """A phone that has not answered a ping yet has no figures."""
+        self.view.connected = [phone(monitoring=None, round_trip_ms=None)]
+        (shown,) = self.get("/api/v1/phones").json["items"]
+        self.assertIsNone(shown["monitoring"])
+        self.assertIsNone(shown["round_trip_ms"])
+
+    def test_disconnect(self) -> None:
+        """A phone is disconnected once; then it is not connected any more."""
+        answer = self.post("/api/v1/phones/disconnect", CLIENT)
+        self.assertEqual((answer.status, answer.json), (200, CLIENT))
+        self.assertEqual(self.view.connected, [])
+        again = self.post("/api/v1/phones/disconnect", CLIENT)
+        self.assertEqual((again.status, again.code), (404, "not_connected"))
+
+
+class DeviceTests(SiteTestCase):
+    def test_list(self) -> None:
+        """Each known device is shown, whatever its id consists of."""
+        (shown,) = self.get("/api/v1/devices").json["items"]
+        expected = {
+            "status": "pending",
+            "address": "192.0.2.7",
+            "version": "3.3.3",
+            "device_uuid": None,
+            "created_at": 900.0,
+            "updated_at": 950.0,
+        }
+        self.assertEqual(shown, {**CLIENT, **expected})
+
+    def test_every_status(self) -> None:
+        """A device can be given every status, and the act is logged."""
+        for status in Status:
+            answer = self.post("/api/v1/devices/status", {**CLIENT, "status": status})
+            self.assertEqual((answer.status, answer.json["status"]), (200, status.value))
+            self.assertIs(self.view.known[ALICE], status)
+        self.assertEqual([event["status"] for event in self.events], [status.value for status in Status])
+
+    def test_refused(self) -> None:
+        """What does not exist, cannot be approved or is misspelt changes nothing."""
+        wanted = {"bot": "bot", "device": "nobody", "status": "approved"}
+        cases = [
+            (wanted, 404, "unknown_device"),
+            ({**BOB._asdict(), "status": "approved"}, 409, "not_approvable"),
+            ({**CLIENT, "status": "fine"}, 400, "bad_request"),
+            (CLIENT, 400, "bad_request"),
+            ({**CLIENT, "status": "approved", "stauts": ""}, 400, "bad_request"),
+            ({**CLIENT, "status": "approved", "device": 5}, 400, "bad_request"),
+        ]
+        for body, status, code in cases:
+            answer = self.post("/api/v1/devices/status", body)
+            self.assertEqual((answer.status, answer.code), (status, code), body)
+        self.assertIs(self.view.known[ALICE], Status.PENDING)
+        self.assertEqual(self.events, [])
+
+
+class RoomTests(SiteTestCase):
+    def test_list(self) -> None:
+        """Each known room is shown."""
+        (shown,) = self.get("/api/v1/rooms").json["items"]
+        self.assertEqual((shown["room_id"], shown["name"]), ("100", "가족 / family"))
+        self.assertEqual((shown["bot"], shown["device"], shown["status"]), (*ALICE, "pending"))
+
+    def test_status(self) -> None:
+        """A room is approved by its id; a room nobody heard of is not there."""
+        wanted = {**CLIENT, "room_id": "100", "status": "approved"}
+        self.assertEqual(self.post("/api/v1/rooms/status", wanted).json, wanted)
+        self.assertIs(self.view.known_rooms[ALICE, "100"], Status.APPROVED)
+        answer = self.post("/api/v1/rooms/status", {**wanted, "room_id": "101"})
+        self.assertEqual((answer.status, answer.code), (404, "unknown_room"))
+
+
+class CloseAndPenaltyTests(SiteTestCase):
+    def test_closes(self) -> None:
+        """Closes are in order, newest last, and may have no client."""
+        first, last = self.get("/api/v1/closes").json["items"]
+        self.assertEqual((first["bot"], first["device"], first["reason"]), (None, None, "handshake_timeout"))
+        self.assertEqual((last["bot"], last["detail"], last["seconds"]), (ALICE.bot, "3 strikes", 90.0))
+
+    def test_penalties(self) -> None:
+        """A penalty is shown, lifted, and then not there any more."""
+        (shown,) = self.get("/api/v1/penalties").json["items"]
+        self.assertEqual(shown, {**CLIENT, "until": 1300.0, "why": "flapping", "times": 2})
+        self.assertEqual(self.post("/api/v1/penalties/lift", CLIENT).json, CLIENT)
+        self.assertEqual(self.get("/api/v1/penalties").json, {"items": []})
+        answer = self.post("/api/v1/penalties/lift", CLIENT)
+        self.assertEqual((answer.status, answer.code), (404, "no_penalty"))
+
+
+class OpenApiTests(SiteTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.document = self.get("/api/v1/openapi.json").json
+
+    def test_every_route_is_described(self) -> None:
+        """Each operation has a name of its own, a summary, an answer and the shape of its errors."""
+        self.assertEqual(self.document["openapi"], "3.1.0")
+        self.assertEqual(len(self.document["paths"]), 14)
+        operations = [op for path in self.document["paths"].values() for op in path.values()]
+        self.assertEqual(len({op["operationId"] for op in operations}), len(operations))
+        for operation in operations:
+            self.assertTrue(operation["summary"])
+            error = operation["responses"]["default"]["content"]["application/json"]["schema"]
+            self.assertEqual(error, {"$ref": "#/components/schemas/ErrorBody"})
+
+    def test_references(self) -> None:
+        """Every reference leads somewhere."""
+        text = json.dumps(self.document)
+        for part in text.split('"#/components/schemas/')[1:]:
+            self.assertIn(part.partition('"')[0], self.document["components"]["schemas"])
+
+    def test_bodies(self) -> None:
+        """A POST says what it wants, down to the words allowed for a status."""
+        operation = self.document["paths"]["/api/v1/devices/status"]["post"]
+        self.assertEqual(
+            operation["requestBody"]["content"]["application/json"]["schema"],
+            {"$ref": "#/components/schemas/DeviceStatus"},
+        )
+        allowed = self.document["components"]["schemas"]["Status"]["enum"]
+        self.assertEqual(sorted(allowed), sorted(Status))
+
+    def test_security(self) -> None:
+        """The token is the rule, and the open routes are the exception."""
+        self.assertEqual(self.document["security"], [{"token": []}])
+        free = [
+            path
+            for path, ways in self.document["paths"].items()
+            if {} in ways["get" if "get" in ways else "post"].get("security", [])
+        ]
+        self.assertEqual(sorted(free), ["/healthz", "/metrics", "/readyz"])
