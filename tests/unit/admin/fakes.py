@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from treq import content
 from treq.testing import RequestTraversalAgent
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, succeed
@@ -13,7 +14,6 @@ from twisted.internet.interfaces import IAddress, IConsumer
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.logger import ILogObserver, LogEvent, Logger
 from twisted.trial.unittest import SynchronousTestCase
-from twisted.web.client import readBody
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IBodyProducer, IResponse
 from zope.interface import implementer
@@ -203,7 +203,7 @@ class SiteTestCase(SynchronousTestCase):
             agent.request(method.encode(), f"{url}{path}".encode(), asked, producer)
         )
         return Answer(
-            response.code, response.length, response.headers, self.successResultOf(readBody(response))
+            response.code, response.length, response.headers, self.successResultOf(content(response))
         )
 
     def get(self, path: str, **options: Any) -> Answer:

@@ -1,0 +1,186 @@
+"""Asks a relay's admin API over HTTP and says clearly why there is no answer."""
+
+from __future__ import annotations
+
+import socket
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import click
+import msgspec
+
+from relaytw.admin.shapes import (
+    Client,
+    Close,
+    Device,
+    DeviceStatus,
+    ErrorBody,
+    Listing,
+    Penalty,
+    Phone,
+    RelayStatus,
+    Room,
+    RoomStatus,
+)
+from relaytw.cli.target import Connect, Options, Target, find_target
+from relaytw.messages import Status
+
+__all__ = ["AdminClient", "AdminError", "Options", "Target", "admin_client", "find_target", "open_connection"]
+
+#: Seconds to wait for the relay.
+TIMEOUT = 10.0
+
+Shape = TypeVar("Shape")
+
+
+class AdminError(click.ClickException):
+    """The relay could not be asked, or refused; `code` is the API's name for it, if it has one."""
+
+    def __init__(self, message: str, code: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def open_connection(url: str) -> HTTPConnection:
+    """A connection, not yet made, to `http://`, `https://` or `unix:PATH`.  Raises ValueError."""
+    if url.startswith("unix:"):
+        return _UnixConnection(url.removeprefix("unix:"))
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("it must look like http://127.0.0.1:8490 or unix:PATH")
+    kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
+    return kind(parts.hostname, parts.port, timeout=TIMEOUT)
+
+
+def admin_client(options: Options) -> AdminClient:
+    """The client of the relay these options mean."""
+    return AdminClient(find_target(options), options.outside.connect or open_connection)
+
+
+class AdminClient:
+    """The admin API of one relay, each question on a connection of its own."""
+
+    def __init__(self, target: Target, connect: Connect = open_connection) -> None:
+        self._target = target
+        self._connect = connect
+
+    def status(self) -> RelayStatus:
+        """The relay in one glance."""
+        return self._get("/api/v1/status", RelayStatus)
+
+    def phones(self) -> list[Phone]:
+        """Every connected phone."""
+        return self._get("/api/v1/phones", Listing[Phone]).items
+
+    def disconnect(self, bot: str, device: str) -> None:
+        """Close a phone's connection."""
+        self._post("/api/v1/phones/disconnect", Client(bot, device))
+
+    def devices(self) -> list[Device]:
+        """Every known device."""
+        return self._get("/api/v1/devices", Listing[Device]).items
+
+    def set_device(self, bot: str, device: str, status: Status) -> None:
+        """Change a device's status."""
+        self._post("/api/v1/devices/status", DeviceStatus(bot, device, status))
+
+    def approve_device(self, bot: str, device: str) -> None:
+        """Let a device talk."""
+        self.set_device(bot, device, Status.APPROVED)
+
+    def rooms(self) -> list[Room]:
+        """Every known room."""
+        return self._get("/api/v1/rooms", Listing[Room]).items
+
+    def set_room(self, bot: str, device: str, room_id: str, status: Status) -> None:
+        """Change a room's status."""
+        self._post("/api/v1/rooms/status", RoomStatus(bot, device, room_id, status))
+
+    def approve_room(self, bot: str, device: str, room_id: str) -> None:
+        """Let a room talk."""
+        self.set_room(bot, device, room_id, Status.APPROVED)
+
+    def closes(self) -> list[Close]:
+        """The last connections that ended or were refused, newest last."""
+        return self._get("/api/v1/closes", Listing[Close]).items
+
+    def penalties(self) -> list[Penalty]:
+        """Who is in the penalty box."""
+        return self._get("/api/v1/penalties", Listing[Penalty]).items
+
+    def lift_penalty(self, bot: str, device: str) -> None:
+        """Let a client out of the penalty box."""
+        self._post("/api/v1/penalties/lift", Client(bot, device))
+
+    def _get(self, path: str, shape: type[Shape]) -> Shape:
+        data = self._ask("GET", path, None)
+        try:
+            return msgspec.json.decode(data, type=shape)
+        except msgspec.DecodeError as error:
+            raise AdminError(
+                f"{self._target.admin_url} gave an answer this relayctl does not understand ({error}); "
+                "is it a relay, and of the same version?"
+            ) from error
+
+    def _post(self, path: str, body: msgspec.Struct) -> None:
+        try:
+            data = msgspec.json.encode(body)
+        except UnicodeEncodeError as error:
+            raise AdminError("the names given are not valid text") from error
+        self._ask("POST", path, data)
+
+    def _ask(self, method: str, path: str, body: bytes | None) -> bytes:
+        headers = {"Content-Type": "application/json"} if body is not None else {}
+        if self._target.token is not None:
+            headers["Authorization"] = f"Bearer {self._target.token}"
+        try:
+            connection = self._connect(self._target.admin_url)
+            try:
+                connection.request(method, path, body, headers)
+                response = connection.getresponse()
+                status, data = response.status, response.read()
+            finally:
+                connection.close()
+        except (OSError, HTTPException) as error:
+            raise AdminError(self._unreachable(error)) from error
+        except ValueError as error:
+            raise AdminError(f"{self._target.admin_url} cannot be asked: {error}") from error
+        if status != 200:  # noqa: PLR2004 (HTTP's word for success)
+            raise self._refused(status, data)
+        return data
+
+    def _unreachable(self, error: Exception) -> str:
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error) or repr(error)
+        return (
+            f"no relay answers at {self._target.admin_url} ({reason})\n"
+            "Start one with `twistd -n relay`, or say where it is with --config, --state-dir or --url."
+        )
+
+    def _refused(self, status: int, data: bytes) -> AdminError:
+        if status == 401:  # noqa: PLR2004 (HTTP's word for a missing or wrong token)
+            return AdminError(self._no_token(), "unauthorized")
+        try:
+            detail = msgspec.json.decode(data, type=ErrorBody).error
+        except msgspec.DecodeError:
+            return AdminError(f"{self._target.admin_url} answered with HTTP status {status}; is it a relay?")
+        return AdminError(detail.message, detail.code)
+
+    def _no_token(self) -> str:
+        where = self._target.token_file or self._target.state_dir / "admin-token"
+        have = "has no token (or may not be read)" if self._target.token is None else "holds another token"
+        return (
+            f"{self._target.admin_url} wants the relay's admin token, and {where} {have}\n"
+            "Point to the relay's own with --config, --state-dir or --token-file."
+        )
+
+
+class _UnixConnection(HTTPConnection):
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost", timeout=TIMEOUT)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock: Any = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(TIMEOUT)
+        self.sock.connect(self._path)

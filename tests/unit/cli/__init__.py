@@ -1,0 +1,1 @@
+"""relayctl, run in this process with an invented relay."""
