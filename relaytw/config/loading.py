@@ -1,0 +1,144 @@
+"""Reads the configuration: flags before environment before file before defaults.
+
+Every mistake is reported at once, each with its key, its value, where it came from, and what is
+allowed there.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from relaytw.config.model import SECRET_KEYS, Config
+from relaytw.errors import ConfigError
+
+ENVIRONMENT = "RELAYTW_"
+_MASK = "********"
+
+Origins = dict[str, str]
+
+
+def load(path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, object]) -> Config:
+    """The checked configuration.  `overrides` are flags, by dotted key.  Raises ConfigError."""
+    return load_with_origins(path, environ, overrides)[0]
+
+
+def load_with_origins(
+    path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, object]
+) -> tuple[Config, Origins]:
+    """The checked configuration, and for every key that was given where it was.  Raises ConfigError."""
+    tree: dict[str, Any] = {}
+    origins: Origins = {}
+    if path is not None:
+        for key, value in _flatten(_read(path)):
+            _put(tree, key, value)
+            origins[".".join(key)] = f"file {path}"
+    for name, text in sorted(environ.items()):
+        if name.startswith(ENVIRONMENT):
+            names = tuple(part.lower() for part in name.removeprefix(ENVIRONMENT).split("__"))
+            _put(tree, names, _from_environment(text))
+            origins[".".join(names)] = f"environment {name}"
+    for dotted, value in overrides.items():
+        _put(tree, tuple(dotted.split(".")), value)
+        origins[dotted] = "flag"
+    try:
+        return Config.model_validate(tree), origins
+    except ValidationError as error:
+        lines = [_explain(detail, origins) for detail in error.errors()]
+        raise ConfigError("the configuration cannot be used:\n  " + "\n  ".join(lines)) from error
+
+
+def masked(config: Config) -> dict[str, Any]:
+    """The configuration as plain values, secrets hidden."""
+    shown: dict[str, Any] = _mask(config.model_dump(mode="json"))
+    return shown
+
+
+def _mask(value: Any, key: str = "") -> Any:
+    if isinstance(value, dict):
+        return {name: _mask(item, name) for name, item in value.items()}
+    return _MASK if key in SECRET_KEYS and value else value
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(
+            f"there is no configuration file {path}; create it or leave --config out"
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"the configuration file {path} cannot be read: {error}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from error
+
+
+def _flatten(table: Mapping[str, Any], above: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], Any]]:
+    found: list[tuple[tuple[str, ...], Any]] = []
+    for name, value in table.items():
+        key = (*above, name)
+        if isinstance(value, dict) and value:
+            found.extend(_flatten(value, key))
+        else:
+            found.append((key, value))
+    return found
+
+
+def _put(tree: dict[str, Any], key: tuple[str, ...], value: object) -> None:
+    for name in key[:-1]:
+        inner = tree.get(name)
+        if not isinstance(inner, dict):
+            inner = tree[name] = {}
+        tree = inner
+    tree[key[-1]] = value
+
+
+def _from_environment(text: str) -> object:
+    # Lists and tables come as JSON; anything else is text, which the model turns into numbers.
+    if text[:1] in ("[", "{"):
+        try:
+            value: object = json.loads(text)
+        except ValueError:
+            return text
+        return value
+    return text
+
+
+def _explain(detail: ErrorDetails, origins: Origins) -> str:
+    location = [str(part) for part in detail["loc"]]
+    key = ".".join(location)
+    origin = next((origins[k] for k in _prefixes(location) if k in origins), "default")
+    if detail["type"] == "extra_forbidden":
+        return f"{key}: unknown key (from {origin}){_nearest(location)}"
+    value = detail["input"]
+    shown = _MASK if SECRET_KEYS & set(location) or isinstance(value, (dict, Config)) else repr(value)
+    what = "" if isinstance(value, dict) else f" = {shown}"
+    return f"{key}{what} (from {origin}): {_allowed(detail)}"
+
+
+def _prefixes(location: list[str]) -> list[str]:
+    return [".".join(location[:end]) for end in range(len(location), 0, -1)]
+
+
+def _nearest(location: list[str]) -> str:
+    model: Any = Config
+    for name in location[:-1]:
+        field = model.model_fields.get(name) if hasattr(model, "model_fields") else None
+        model = field.annotation if field is not None else None
+    known = list(model.model_fields) if hasattr(model, "model_fields") else []
+    near = difflib.get_close_matches(location[-1], known, 1)
+    if near:
+        return f"; did you mean {near[0]}?"
+    return f"; known here: {', '.join(known)}" if known else ""
+
+
+def _allowed(detail: ErrorDetails) -> str:
+    message = detail["msg"].removeprefix("Value error, ")
+    return message.replace("Input should be", "must be")

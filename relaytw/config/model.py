@@ -1,0 +1,246 @@
+"""Every configuration key: its default, its unit, what it may be."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+Count = Annotated[int, Field(ge=1)]
+CountOrNone = Annotated[int, Field(ge=0)]
+Seconds = Annotated[float, Field(gt=0)]
+SecondsOrNone = Annotated[float, Field(ge=0)]
+Percent = Annotated[float, Field(gt=0, le=100)]
+Level = Literal["debug", "info", "warn", "error", "critical"]
+
+_ENDPOINTS = ("tcp:", "tcp6:", "ssl:", "unix:", "systemd:", "haproxy:")
+
+
+def _timezone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError("must be a time zone such as Asia/Seoul or UTC")
+    ZoneInfo(name)
+    return name
+
+
+def _endpoint(text: str) -> str:
+    kind, colon, rest = text.partition(":")
+    if not colon or not rest or f"{kind}:" not in _ENDPOINTS:
+        raise ValueError(f"must be an endpoint such as tcp:1490 (known: {' '.join(_ENDPOINTS)})")
+    if kind == "tcp" and not rest.split(":")[0].removeprefix("port=").isdigit():
+        raise ValueError("must name a port, such as tcp:1490 or tcp:1490:interface=127.0.0.1")
+    return text
+
+
+def _database(url: str) -> str:
+    if url and not url.startswith(("mysql://", "sqlite:")):
+        raise ValueError(
+            'must be "" (SQLite in the state folder), sqlite:PATH or mysql://user:password@host/name'
+        )
+    return url
+
+
+Endpoint = Annotated[str, AfterValidator(_endpoint)]
+
+
+class Section(BaseModel):
+    """A table of the file: frozen, and strict about what it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=False)
+
+
+class RelayConfig(Section):
+    """`[relay]`."""
+
+    name: str = Field("relay-01", min_length=1, max_length=100)
+    listen: tuple[Endpoint, ...] = Field(("tcp:1490",), min_length=1)
+    state_dir: str = Field("relay-state", min_length=1)
+    mode: Literal["queued", "direct"] = "queued"
+    timezone: Annotated[str, AfterValidator(_timezone)] = "Asia/Seoul"
+
+
+class Secrets(Section):
+    """One of three ways to give the shared secret of the phones."""
+
+    secret: str | None = None
+    secret_file: str | None = None
+    secrets: tuple[str, ...] | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Secrets:
+        ways = [self.secret, self.secret_file, self.secrets]
+        if sum(way is not None for way in ways) > 1:
+            raise ValueError("give one of secret, secret_file and secrets, not several")
+        if "" in (self.secret, self.secret_file) or self.secrets == () or "" in (self.secrets or ()):
+            raise ValueError("a secret is empty; remove the key to have one made, or give one")
+        return self
+
+
+class BotSecrets(Secrets):
+    """`[auth.bots."NAME"]`: a bot with a secret of its own."""
+
+    salt: str | None = None
+
+
+class AuthConfig(Secrets):
+    """`[auth]`.  Times in seconds."""
+
+    salt: str = ""
+    required: bool = True
+    max_clock_skew: Seconds = 300.0
+    reconnect_window: SecondsOrNone = 60.0
+    approve_new_devices: bool = False
+    approve_new_rooms: bool = False
+    admins: tuple[str, ...] = ()
+    bots: dict[str, BotSecrets] = Field(default_factory=dict)
+
+
+class LimitsConfig(Section):
+    """`[limits]`.  Times in seconds, sizes in bytes."""
+
+    connections: Count = 100
+    overflow: CountOrNone = 20
+    overflow_seconds: Seconds = 1.0
+    displace_after: Seconds = 1.0
+    handshake_timeout: Seconds = 10.0
+    read_timeout: Seconds = 30.0
+    read_strikes: Count = 3
+    write_timeout: Seconds = 90.0
+    provisional_timeout: Seconds = 30.0
+    provisional_per_client: Count = 2
+    held_lines: Count = 64
+    held_bytes: Count = 2_097_152
+    bad_packets: Count = 20
+    line_bytes: Annotated[int, Field(ge=1024)] = 1_048_576
+    lines_per_turn: Count = 100
+    text_chars: Count = 65_000
+    text_spacing: SecondsOrNone = 1.0
+    media_wait: SecondsOrNone = 15.0
+    queue: Count = 10_000
+    queue_bytes: Count = 67_108_864
+    backlog_per_connection: Count = 1000
+    backlog_bytes: Count = 2_097_152
+    consumers: Count = 31
+    consumers_max: Count = 31
+    reserved_consumers: CountOrNone = 4
+    per_bot: Count = 30
+    reserved_per_bot: CountOrNone = 3
+    per_room: Count = 3
+    blocking_threads: Count = 16
+    blocking_per_bot: Count = 4
+    processing_timeout: Seconds = 300.0
+    cancel_grace: Seconds = 5.0
+    outbox_per_client: Count = 1000
+    outbox_bytes: Count = 1_048_576
+    outbox_ttl: Seconds = 300.0
+    drain_timeout: SecondsOrNone = 30.0
+
+    @model_validator(mode="after")
+    def _consumers_grow(self) -> LimitsConfig:
+        if self.consumers_max < self.consumers:
+            raise ValueError(f"consumers_max must be at least consumers ({self.consumers})")
+        return self
+
+
+class PenaltyConfig(Section):
+    """`[penalty]`.  Times in seconds."""
+
+    connects_per_minute: Count = 30
+    duration: Seconds = 300.0
+    max_duration: Seconds = 3600.0
+    grace: SecondsOrNone = 60.0
+    clients: Count = 10_000
+
+
+class PingConfig(Section):
+    """`[ping]`.  Seconds."""
+
+    interval: Seconds = 30.0
+    jitter: SecondsOrNone = 5.0
+
+
+class DedupConfig(Section):
+    """`[dedup]`.  Times in seconds, counts of message ids."""
+
+    ttl: Seconds = 300.0
+    per_client: Count = 10_000
+    total: Count = 1_000_000
+    twin_window: SecondsOrNone = 1.0
+
+
+class JournalConfig(Section):
+    """`[journal]`.  Times in seconds."""
+
+    sync: Literal["normal", "full", "none"] = "normal"
+    max_deliveries: Count = 3
+    max_age: Seconds = 3600.0
+
+
+class DatabaseConfig(Section):
+    """`[database]`."""
+
+    url: Annotated[str, AfterValidator(_database)] = ""
+    auto_upgrade: bool = False
+
+
+class MonitorConfig(Section):
+    """`[monitor]`.  Times in seconds, memory in percent."""
+
+    system_interval: Seconds = 300.0
+    gc_interval: Seconds = 600.0
+    memory_interval: Seconds = 300.0
+    memory_warn: Percent = 80.0
+    memory_critical: Percent = 90.0
+    cleanup_interval: Seconds = 1800.0
+    idle_client_ttl: Seconds = 3600.0
+    ping_retention_days: Count = 7
+
+    @model_validator(mode="after")
+    def _warn_first(self) -> MonitorConfig:
+        if self.memory_warn >= self.memory_critical:
+            raise ValueError(f"memory_warn must be below memory_critical ({self.memory_critical:g})")
+        return self
+
+
+class AdminConfig(Section):
+    """`[admin]`."""
+
+    listen: Endpoint = "tcp:8490:interface=127.0.0.1"
+    token_file: str = ""
+
+
+class BotsConfig(Section):
+    """`[bots]`."""
+
+    load: tuple[str, ...] = ("relaytw.bots.builtin",)
+    webhook: str = ""
+
+
+class LogConfig(Section):
+    """`[log]`."""
+
+    format: Literal["text", "json"] = "text"
+    level: Level = "info"
+    categories: dict[str, Level] = Field(default_factory=lambda: {"ping": "warn"})
+
+
+class Config(Section):
+    """The whole configuration, checked."""
+
+    relay: RelayConfig = Field(default_factory=RelayConfig)
+    auth: AuthConfig = Field(default_factory=AuthConfig)
+    limits: LimitsConfig = Field(default_factory=LimitsConfig)
+    penalty: PenaltyConfig = Field(default_factory=PenaltyConfig)
+    ping: PingConfig = Field(default_factory=PingConfig)
+    dedup: DedupConfig = Field(default_factory=DedupConfig)
+    journal: JournalConfig = Field(default_factory=JournalConfig)
+    database: DatabaseConfig = Field(default_factory=DatabaseConfig)
+    monitor: MonitorConfig = Field(default_factory=MonitorConfig)
+    admin: AdminConfig = Field(default_factory=AdminConfig)
+    bots: BotsConfig = Field(default_factory=BotsConfig)
+    log: LogConfig = Field(default_factory=LogConfig)
+
+
+#: Keys whose values are never shown.
+SECRET_KEYS = frozenset({"secret", "secrets", "url"})
