@@ -174,8 +174,9 @@ class Gate:
         """Let a packet in, or raise `Refused`; the answer says whether it proves who is talking.
 
         Only a `resendable` packet may show a signature that the client's last connection has shown:
-        scripts sign when they queue, and send again what a dead socket swallowed.  Proof is a valid signature that this connection was the first to show: one that another
-        connection has shown may have been read off the wire.
+        scripts sign when they queue, and send again what a dead socket swallowed.  Proof is a valid
+        signature that this connection was the first to show: one that another connection has shown
+        may have been read off the wire.
         """
         if auth is None:
             if self._settings.required:

@@ -70,7 +70,7 @@ class Options(usage.Options):
         ["database", None, None, "database URL (default: SQLite in the state folder)"],
         ["name", None, None, "name of this relay in monitor tables and logs"],
     ]
-    optFlags: ClassVar[list[list[str]]] = [["check", None, "check the configuration and exit"]]
+    optFlags: ClassVar[list[list[str | None]]] = [["check", None, "check the configuration and exit"]]
 
     config: Config
 

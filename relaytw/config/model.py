@@ -41,6 +41,12 @@ def _database(url: str) -> str:
     return url
 
 
+def _not_empty(endpoints: tuple[str, ...]) -> tuple[str, ...]:
+    if not endpoints:
+        raise ValueError('at least one endpoint is needed, such as ["tcp:1490"]')
+    return endpoints
+
+
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
 
 
@@ -53,9 +59,9 @@ class Section(BaseModel):
 class RelayConfig(Section):
     """`[relay]`."""
 
-    name: str = Field("relay-01", min_length=1, max_length=100)
-    listen: tuple[Endpoint, ...] = Field(("tcp:1490",), min_length=1)
-    state_dir: str = Field("relay-state", min_length=1)
+    name: Annotated[str, Field(min_length=1, max_length=100)] = "relay-01"
+    listen: Annotated[tuple[Endpoint, ...], AfterValidator(_not_empty)] = ("tcp:1490",)
+    state_dir: Annotated[str, Field(min_length=1)] = "relay-state"
     mode: Literal["queued", "direct"] = "queued"
     timezone: Annotated[str, AfterValidator(_timezone)] = "Asia/Seoul"
 
@@ -222,24 +228,24 @@ class LogConfig(Section):
 
     format: Literal["text", "json"] = "text"
     level: Level = "info"
-    categories: dict[str, Level] = Field(default_factory=lambda: {"ping": "warn"})
+    categories: dict[str, Level] = {"ping": "warn"}
 
 
 class Config(Section):
     """The whole configuration, checked."""
 
-    relay: RelayConfig = Field(default_factory=RelayConfig)
-    auth: AuthConfig = Field(default_factory=AuthConfig)
-    limits: LimitsConfig = Field(default_factory=LimitsConfig)
-    penalty: PenaltyConfig = Field(default_factory=PenaltyConfig)
-    ping: PingConfig = Field(default_factory=PingConfig)
-    dedup: DedupConfig = Field(default_factory=DedupConfig)
-    journal: JournalConfig = Field(default_factory=JournalConfig)
-    database: DatabaseConfig = Field(default_factory=DatabaseConfig)
-    monitor: MonitorConfig = Field(default_factory=MonitorConfig)
-    admin: AdminConfig = Field(default_factory=AdminConfig)
-    bots: BotsConfig = Field(default_factory=BotsConfig)
-    log: LogConfig = Field(default_factory=LogConfig)
+    relay: RelayConfig = RelayConfig()
+    auth: AuthConfig = AuthConfig()
+    limits: LimitsConfig = LimitsConfig()
+    penalty: PenaltyConfig = PenaltyConfig()
+    ping: PingConfig = PingConfig()
+    dedup: DedupConfig = DedupConfig()
+    journal: JournalConfig = JournalConfig()
+    database: DatabaseConfig = DatabaseConfig()
+    monitor: MonitorConfig = MonitorConfig()
+    admin: AdminConfig = AdminConfig()
+    bots: BotsConfig = BotsConfig()
+    log: LogConfig = LogConfig()
 
 
 #: Keys whose values are never shown.

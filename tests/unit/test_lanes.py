@@ -129,9 +129,13 @@ class StretchTests(SynchronousTestCase):
 
 Step = tuple[str, str, str]
 steps = st.lists(
-    st.tuples(st.sampled_from(["put", "put", "take", "take", "done"]), st.sampled_from("abc"), st.sampled_from("12345")),
+    st.tuples(
+        st.sampled_from(["put", "put", "take", "take", "done"]),
+        st.sampled_from("abc"),
+        st.sampled_from("12345"),
+    ),
     max_size=300,
-)  # fmt: skip
+)
 
 
 class Schedules(SynchronousTestCase):
