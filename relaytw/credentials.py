@@ -96,14 +96,19 @@ def _kept(path: Path, token: Callable[[int], str]) -> str:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with _create(path) as file:
             file.write(token(_BYTES) + "\n")
-    except FileExistsError:
-        pass
+    except FileExistsError as error:
+        if not path.parent.is_dir():
+            raise _unwritable(path.parent, error) from error
     except OSError as error:
-        raise ConfigError(
-            f"the state folder {path.parent} cannot be written ({error.strerror}); "
-            "choose another one with --state-dir"
-        ) from error
+        raise _unwritable(path.parent, error) from error
     return _read(path, str(path.name))
+
+
+def _unwritable(state_dir: Path, error: OSError) -> ConfigError:
+    return ConfigError(
+        f"the state folder {state_dir} cannot be written ({error.strerror}); "
+        "choose another one with --state-dir"
+    )
 
 
 def _create(path: Path) -> TextIO:

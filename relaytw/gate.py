@@ -11,13 +11,15 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 
 from relaytw.errors import Refused
 from relaytw.messages import Auth, Chat, ClientKey, ErrorCode, Handshake, Status
 
+#: How often, in seconds, a client's oldest message ids are looked at.
+_TRIM_INTERVAL = 1.0
 #: Device ids that are no identity: such a device can never be approved.
 NAMELESS = frozenset({"", "unknown", "null", "none", "undefined"})
 
@@ -43,7 +45,8 @@ class Device:
 class Room:
     """A room of one client as the approvals know it; shared likewise.
 
-    `reported` says that the operator was told of its messages going unanswered.
+    `reported` says that the operator was told of its messages going unanswered; `lane` is carried for
+    the dispatcher, which knows the room by it.
     """
 
     client: ClientKey
@@ -53,6 +56,7 @@ class Room:
     created_at: float
     updated_at: float
     reported: bool = False
+    lane: Any = None
 
 
 class Approvals(Protocol):
@@ -94,15 +98,25 @@ class GateSettings:
     twin_window: float = 1.0
 
 
+#: When a text came, and whether it had a logId, by (room, sender, text).
+_Twins = dict[tuple[str, str, str], tuple[float, bool]]
+
+
 class _Seen:
     """What was seen of one client: signatures, message ids, and texts of the last second."""
 
-    __slots__ = ("floor", "ids", "previous", "serial", "signatures", "twins")
+    __slots__ = (
+        "floor", "ids", "older_twins", "previous", "serial", "signatures", "trim_at", "twins", "twins_since",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.signatures: OrderedDict[str, tuple[int, float, int]] = OrderedDict()
         self.ids: OrderedDict[str, float] = OrderedDict()
-        self.twins: OrderedDict[tuple[str, str, str], tuple[float, bool]] = OrderedDict()
+        # Texts by when they came, in two generations: what is older than both is forgotten at once.
+        self.twins: _Twins = {}
+        self.older_twins: _Twins = {}
+        self.twins_since = 0.0
+        self.trim_at = 0.0
         self.floor = 0
         self.serial = 0
         self.previous = 0
@@ -111,7 +125,7 @@ class _Seen:
 class Pass:
     """What the gate gives a connection at its handshake."""
 
-    __slots__ = ("client", "device", "seen", "serial", "verifier")
+    __slots__ = ("client", "device", "proof", "seen", "serial", "verifier")
 
     def __init__(self, client: ClientKey, device: Device, verifier: Verifier, serial: int) -> None:
         self.client = client
@@ -119,6 +133,7 @@ class Pass:
         self.verifier = verifier
         self.serial = serial
         self.seen: _Seen | None = None
+        self.proof: Auth | None = None
 
 
 class Gate:
@@ -182,24 +197,34 @@ class Gate:
             if self._settings.required:
                 raise Refused(ErrorCode.NO_AUTH, "the packet has no auth; update the script or its secret")
             return True
-        if auth.bot != pass_.client.bot or auth.device != pass_.client.device:
+        client = pass_.client
+        if auth.bot != client.bot or auth.device != client.device:
             claimed = ClientKey(auth.bot, auth.device)
-            raise Refused(ErrorCode.WRONG_IDENTITY, f"auth names {claimed}, the handshake {pass_.client}")
-        if not self._settings.required:
+            raise Refused(ErrorCode.WRONG_IDENTITY, f"auth names {claimed}, the handshake {client}")
+        settings = self._settings
+        if not settings.required:
             return True
         now = self._now()
         skew = auth.timestamp / 1000 - now
-        if not -self._settings.max_clock_skew <= skew <= self._settings.max_clock_skew:
+        if not -settings.max_clock_skew <= skew <= settings.max_clock_skew:
             raise Refused(
                 ErrorCode.STALE,
-                f"the phone's clock is {skew:+.0f} s off (allowed: {self._settings.max_clock_skew:g} s)",
+                f"the phone's clock is {skew:+.0f} s off (allowed: {settings.max_clock_skew:g} s)",
             )
+        proof = pass_.proof
+        if proof is not None and proof.signature == auth.signature and proof == auth:
+            # Packets signed within a millisecond carry the same auth: it was verified just now.
+            return True
         if pass_.verifier.verify(auth) is None:
             raise Refused(
                 ErrorCode.BAD_SIGNATURE, "the secret does not match (or a signed field was changed)"
             )
-        self._pin(pass_.device, auth.device_uuid)
-        return self._first_shown(pass_, auth, resendable, now)
+        if pass_.device.uuid != auth.device_uuid:
+            self._pin(pass_.device, auth.device_uuid)
+        first = self._first_shown(pass_, auth, resendable, now)
+        if first:
+            pass_.proof = auth
+        return first
 
     def identify(self, pass_: Pass, chat: Chat, line: bytes) -> str | None:
         """The message's id, or None if this message was let in before.
@@ -210,17 +235,19 @@ class Gate:
         seen = pass_.seen or self._adopt(pass_)
         now = self._now()
         name = message_id(chat, line)
-        at = seen.ids.get(name)
+        ids, settings = seen.ids, self._settings
+        at = ids.get(name)
         if at is not None:
-            if now - at <= self._settings.ttl:
+            if now - at <= settings.ttl:
                 return None
-            seen.ids.move_to_end(name)
-            seen.ids[name] = now
-        elif self._is_twin(seen, chat, now):
+            ids.move_to_end(name)
+            ids[name] = now
+            return name
+        if self._is_twin(seen, chat, now):
             return None
-        else:
-            seen.ids[name] = now
-            self._remembered += 1
+        ids[name] = now
+        self._remembered += 1
+        if now >= seen.trim_at or len(ids) > settings.per_client or self._remembered > settings.total:
             self._trim_ids(seen, now)
         return name
 
@@ -231,7 +258,8 @@ class Gate:
         for client, seen in list(self._seen.items()):
             self._trim_ids(seen, now)
             self._trim_signatures(seen, oldest_signature)
-            self._trim_twins(seen, now)
+            if now - seen.twins_since > self._settings.twin_window:
+                seen.twins, seen.older_twins = {}, {}
             if not (seen.ids or seen.signatures or seen.floor > oldest_signature * 1000):
                 del self._seen[client]
         return before - self._remembered
@@ -305,25 +333,25 @@ class Gate:
         ):
             ids.popitem(last=False)
             self._remembered -= 1
+        seen.trim_at = now + _TRIM_INTERVAL
 
     def _is_twin(self, seen: _Seen, chat: Chat, now: float) -> bool:
         """Is this the script's other code path sending the same message (with, without a logId)?"""
-        self._trim_twins(seen, now)
+        window = self._settings.twin_window
+        if now - seen.twins_since > window or len(seen.twins) >= self._settings.per_client:
+            seen.twins, seen.older_twins, seen.twins_since = {}, seen.twins, now
         what = (chat.room, chat.sender, chat.text)
         has_id = chat.log_id is not None
-        other = seen.twins.get(what)
-        if other is not None and other[1] is not has_id:
-            del seen.twins[what]
+        generation = seen.twins
+        other = generation.get(what)
+        if other is None and seen.older_twins:
+            generation = seen.older_twins
+            other = generation.get(what)
+        if other is not None and other[1] is not has_id and now - other[0] <= window:
+            del generation[what]
             return True
         seen.twins[what] = (now, has_id)
-        seen.twins.move_to_end(what)
         return False
-
-    def _trim_twins(self, seen: _Seen, now: float) -> None:
-        oldest = now - self._settings.twin_window
-        twins = seen.twins
-        while twins and (next(iter(twins.values()))[0] < oldest or len(twins) > self._settings.per_client):
-            twins.popitem(last=False)
 
 
 def message_id(chat: Chat, line: bytes) -> str:

@@ -97,6 +97,9 @@ class MemoryIntake:
         self._paused = paused
         self._messages = 0
         self._bytes = 0
+        # While no more than this is unfinished in all, a connection's own limits alone count.
+        self._roomy = max(0, settings.queue - settings.backlog_per_connection)
+        self._roomy_bytes = max(0, settings.queue_bytes - settings.backlog_bytes)
 
     @property
     def unfinished(self) -> int:
@@ -143,6 +146,13 @@ class MemoryIntake:
         # The account's own share is part of what fills the queue: without it, an account alone in
         # a small queue could never go on.
         settings = self._settings
+        if (
+            self._messages <= self._roomy
+            and self._bytes <= self._roomy_bytes
+            and account.messages < settings.backlog_per_connection * part
+            and account.bytes < settings.backlog_bytes * part
+        ):
+            return False
         free = settings.queue - self._messages + account.messages
         limit = max(LEAST_BACKLOG, min(settings.backlog_per_connection, free))
         if account.messages >= limit * part:

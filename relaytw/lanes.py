@@ -29,8 +29,10 @@ class LaneKey(NamedTuple):
     room: str
 
 
-class _Lane(Generic[T]):
-    __slots__ = ("bot", "held", "key", "permits", "ring", "running", "waiting")
+class Lane(Generic[T]):
+    """One room's messages; to others than `Lanes` a handle with a `key`."""
+
+    __slots__ = ("bot", "held", "idle", "key", "permits", "ring", "running", "waiting")
 
     def __init__(self, key: LaneKey, bot: _Bot[T], width: int) -> None:
         self.key = key
@@ -39,7 +41,8 @@ class _Lane(Generic[T]):
         self.permits = Permits(width)
         self.running = 0
         self.held = False
-        self.ring: OrderedDict[_Lane[T], None] | None = None
+        self.idle = False
+        self.ring: OrderedDict[Lane[T], None] | None = None
 
 
 class _Bot(Generic[T]):
@@ -51,8 +54,8 @@ class _Bot(Generic[T]):
         self.reserved = _reserve(reserved, limit)
         self.running = 0
         self.lanes = 0
-        self.idle: OrderedDict[_Lane[T], None] = OrderedDict()
-        self.busy: OrderedDict[_Lane[T], None] = OrderedDict()
+        self.idle: OrderedDict[Lane[T], None] = OrderedDict()
+        self.busy: OrderedDict[Lane[T], None] = OrderedDict()
         self.ring: OrderedDict[_Bot[T], None] | None = None
 
 
@@ -83,11 +86,12 @@ class Lanes(Generic[T]):
         self._per_room = per_room
         self._reserved_per_bot = reserved_per_bot
         self._width_of = width_of
-        self._lanes: dict[LaneKey, _Lane[T]] = {}
+        self._lanes: dict[LaneKey, Lane[T]] = {}
         self._bots: dict[str, _Bot[T]] = {}
         self._idle_bots: OrderedDict[_Bot[T], None] = OrderedDict()
         self._busy_bots: OrderedDict[_Bot[T], None] = OrderedDict()
-        self._emptied: list[_Lane[T]] = []
+        self._emptied: list[Lane[T]] = []
+        self._turn: Lane[T] | None = None
 
     def __len__(self) -> int:
         """How many lanes exist."""
@@ -139,51 +143,94 @@ class Lanes(Generic[T]):
         self._emptied.append(lane)
         return items
 
-    def take(self) -> tuple[LaneKey, T] | None:
+    def enter(self, key: LaneKey) -> Lane[T] | None:
+        """The lane of a message that need not wait at all, its three permits taken.
+
+        None if it must: its limits are reached, or somebody who could run waits already.
+        """
+        if self._turn is not None:
+            self._end_turn()
+        if self._idle_bots or self._busy_bots:
+            return None
+        lane = self._lanes.get(key)
+        if lane is None:
+            lane = self._open(key)
+        bot, consumers = lane.bot, self.consumers
+        if lane.waiting or lane.held or not lane.permits.tokens:
+            return None
+        if bot.permits.tokens <= (bot.reserved if lane.running else 0):
+            return None
+        if consumers.tokens <= (self._reserved if bot.running else 0):
+            return None
+        self._acquire(lane)
+        self._turn = lane
+        return lane
+
+    def take(self) -> tuple[Lane[T], T] | None:
         """The next message that may run, its three permits taken; None if none may."""
-        free = self.consumers.tokens
-        if self._idle_bots and free:
+        if self._turn is not None:
+            self._end_turn()
+        if self._idle_bots and self.consumers.tokens:
             bot = next(iter(self._idle_bots))
-        elif self._busy_bots and free > self._reserved:
+        elif self._busy_bots and self.consumers.tokens > self._reserved:
             bot = next(iter(self._busy_bots))
         else:
             return None
-        lane = next(iter(bot.idle or bot.busy))
-        item = lane.waiting.popleft()
-        self.consumers.try_acquire()
-        bot.permits.try_acquire()
-        lane.permits.try_acquire()
+        lane = self._turn = next(iter(bot.idle or bot.busy))
+        self._acquire(lane)
         self.waiting -= 1
+        return lane, lane.waiting.popleft()
+
+    def _acquire(self, lane: Lane[T]) -> None:
+        # The tokens are known to be free, and nobody ever waits on these semaphores themselves.
+        bot = lane.bot
+        self.consumers.tokens -= 1
+        bot.permits.tokens -= 1
+        lane.permits.tokens -= 1
         self.running += 1
         bot.running += 1
         lane.running += 1
-        self._file(lane, turn=True)
-        return lane.key, item
 
-    def done(self, key: LaneKey) -> None:
-        """A message of this room has ended: its permits are free again."""
-        lane = self._lanes[key]
-        lane.permits.release()
-        lane.bot.permits.release()
-        self.consumers.release()
+    def done(self, lane: Lane[T]) -> None:
+        """A message of this lane has ended: its permits are free again."""
+        bot = lane.bot
+        self.consumers.tokens += 1
+        bot.permits.tokens += 1
+        lane.permits.tokens += 1
         lane.running -= 1
-        lane.bot.running -= 1
+        bot.running -= 1
         self.running -= 1
+        if lane is self._turn:
+            return
         if lane.waiting:
             self._file(lane)
         else:
-            self._file_bot(lane.bot)
-            if not lane.running:
+            self._file_bot(bot)
+            if not (lane.running or lane.idle):
+                lane.idle = True
                 self._emptied.append(lane)
+
+    def _end_turn(self) -> None:
+        # Most messages end in the turn they were taken in: their lane is filed once, not three times.
+        lane, self._turn = self._turn, None
+        if lane is None:
+            return
+        if lane.waiting or lane.running or lane.ring is not None:
+            self._file(lane, turn=True)
+        if not (lane.waiting or lane.running or lane.idle):
+            lane.idle = True
+            self._emptied.append(lane)
 
     def sweep(self) -> None:
         """Forget the lanes and bots that have become idle since the last sweep."""
+        if self._turn is not None:
+            self._end_turn()
         if not self._emptied:
             return
         emptied, self._emptied = self._emptied, []
         for lane in emptied:
-            idle = not (lane.waiting or lane.running or lane.held)
-            if idle and self._lanes.get(lane.key) is lane:
+            lane.idle = False
+            if not (lane.waiting or lane.running or lane.held) and self._lanes.get(lane.key) is lane:
                 del self._lanes[lane.key]
                 lane.bot.lanes -= 1
                 if not lane.bot.lanes:
@@ -191,6 +238,8 @@ class Lanes(Generic[T]):
 
     def stretch(self, limit: int) -> bool:
         """Add a consumer, if more could run and there are fewer than `limit`."""
+        if self._turn is not None:
+            self._end_turn()
         if self.waiting and self.consumers.limit < limit and (self._idle_bots or self._busy_bots):
             self.consumers.grow()
             return True
@@ -205,27 +254,29 @@ class Lanes(Generic[T]):
         """Every lane with the number of its messages waiting and running."""
         return [(lane.key, len(lane.waiting), lane.running) for lane in self._lanes.values()]
 
-    def _open(self, key: LaneKey) -> _Lane[T]:
+    def _open(self, key: LaneKey) -> Lane[T]:
         bot = self._bots.get(key.bot)
         if bot is None:
             bot = self._bots[key.bot] = _Bot(key.bot, self._per_bot, self._reserved_per_bot)
         bot.lanes += 1
         width = self._width_of(key)
-        lane = self._lanes[key] = _Lane(key, bot, self._per_room if width is None else width)
+        lane = self._lanes[key] = Lane(key, bot, self._per_room if width is None else width)
         return lane
 
-    def _file(self, lane: _Lane[T], *, turn: bool = False) -> None:
+    def _file(self, lane: Lane[T], *, turn: bool = False) -> None:
         # `turn`: the lane has just had its turn, so it goes to the end of its ring, and its bot too.
         bot = lane.bot
-        ring: OrderedDict[_Lane[T], None] | None = None
+        ring: OrderedDict[Lane[T], None] | None = None
         if lane.waiting and not lane.held and lane.permits.tokens:
             ring = bot.busy if lane.running else bot.idle
-        if lane.ring is not ring or turn:
+        if lane.ring is not ring:
             if lane.ring is not None:
                 del lane.ring[lane]
             if ring is not None:
                 ring[lane] = None
             lane.ring = ring
+        elif turn and ring is not None:
+            ring.move_to_end(lane)
         self._file_bot(bot, turn=turn)
 
     def _file_bot(self, bot: _Bot[T], *, turn: bool = False) -> None:
@@ -233,9 +284,11 @@ class Lanes(Generic[T]):
         ring: OrderedDict[_Bot[T], None] | None = None
         if (bot.idle and free) or (bot.busy and free > bot.reserved):
             ring = self._busy_bots if bot.running else self._idle_bots
-        if bot.ring is not ring or turn:
+        if bot.ring is not ring:
             if bot.ring is not None:
                 del bot.ring[bot]
             if ring is not None:
                 ring[bot] = None
             bot.ring = ring
+        elif turn and ring is not None:
+            ring.move_to_end(bot)

@@ -7,6 +7,7 @@ calls `makeObserver` by name, without arguments, before any service exists.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,10 +24,14 @@ from twisted.logger import (
     formatEvent,
 )
 from twisted.python.logfile import LogFile
+from twisted.python.reflect import safe_str
 from zope.interface import implementer
 
 PREFIX = "relaytw."
 _HIDDEN = frozenset({"message", "isError", "time", "format", "system", "trace"})
+# What a terminal or a pager takes for the end of a line, or for an order; the marks that turn the
+# writing direction around are among them, those that join emoji are not.
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
 @dataclass(slots=True)
@@ -41,6 +46,7 @@ class LogPolicy:
 
     def apply(self) -> None:
         """Make the levels count from now on, while running too."""
+        self.predicate.clearLogLevels()
         self.predicate.setLogLevelForNamespace("", _level(self.level))
         for category, level in self.categories.items():
             self.predicate.setLogLevelForNamespace(PREFIX + category, _level(level))
@@ -76,11 +82,12 @@ class _TextLines:
 
     def __call__(self, event: LogEvent) -> None:
         at = datetime.fromtimestamp(event["log_time"], UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
-        trace = f" [{event['trace']}]" if event.get("trace") else ""
+        trace = f" [{_one_line(str(event['trace']))}]" if event.get("trace") else ""
         line = f"{at}Z {_name(event):<5} {_category(event)}: {_text(event)}{trace}\n"
         failure = event.get("log_failure")
         if failure is not None:
-            line += failure.getTraceback()
+            # Indented: an exception's text may be a stranger's too, and no line of it is an event.
+            line += "".join(f"    {_one_line(part)}\n" for part in failure.getTraceback().split("\n") if part)
         self._out.write(line)
         self._out.flush()
 
@@ -98,11 +105,10 @@ class _JsonLines:
             "message": _text(event),
         }
         if event.get("trace"):
-            line["trace"] = event["trace"]
+            line["trace"] = _clean(str(event["trace"]))
         for name, value in event.items():
             if not name.startswith("log_") and name not in _HIDDEN:
-                plain = value is None or isinstance(value, (bool, int, float))
-                line[name] = value if plain else _clean(str(value))
+                line.setdefault(name, value if _is_plain(value) else _clean(safe_str(value)))
         failure = event.get("log_failure")
         if failure is not None:
             line["failure"] = _clean(failure.getTraceback())
@@ -114,7 +120,19 @@ class _JsonLines:
 
 def _text(event: LogEvent) -> str:
     # One event, one line, whatever a phone calls itself.
-    return _clean(formatEvent(event)).replace("\n", "\\n").replace("\r", "\\r")
+    return _one_line(formatEvent(event))
+
+
+def _one_line(text: str) -> str:
+    if text.isprintable():
+        return text
+    return _CONTROLS.sub(lambda found: found.group().encode("unicode_escape").decode(), _clean(text))
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, int):
+        return -(2**63) <= value < 2**64  # more than that orjson cannot write as a number
+    return value is None or isinstance(value, float)
 
 
 def _clean(text: str) -> str:

@@ -77,7 +77,7 @@ class _Box:
         self.dialect = Dialect.V32
         self.writable = True
         self.rooms: OrderedDict[str, _Room] | None = None
-        self.unconfirmed: deque[Entry] | None = None
+        self.unconfirmed: deque[Entry | Reply] | None = None
         self.count = 0
         self.bytes = 0
         self.media_until = 0.0
@@ -130,9 +130,12 @@ class Outbox:
 
     def send(self, replies: Sequence[Reply]) -> None:
         """Send one answer: its parts in order, several texts `text_spacing` apart."""
-        client, room = replies[0].client, replies[0].channel_id or replies[0].room
-        at = self._clock.seconds()
+        first = replies[0]
+        client = first.client
         box = self._boxes.get(client)
+        if len(replies) == 1 and box is not None and box.rooms is None and self._said(box, first):
+            return
+        room, at = first.channel_id or first.room, self._clock.seconds()
         if box is None:
             box = self._boxes[client] = _Box(client, at)
         queued = spaced = False
@@ -192,6 +195,23 @@ class Outbox:
             self._disarm(box)
 
     # -- inside
+
+    def _said(self, box: _Box, reply: Reply) -> bool:
+        """Write the usual answer, one text to a phone that is here and owed nothing, without more ado."""
+        part, line = reply.part, box.line
+        if line is None or not box.writable or type(part) is not Text:
+            return False
+        text = part.text
+        if not text or len(text) > self._settings.text_chars or text.startswith(MEDIA_PREFIXES):
+            return False
+        line.say(self._encode(box.dialect, reply, self._now()))
+        metrics = self._metrics
+        metrics.replies_sent += 1
+        metrics.send.counts[0] += 1
+        if box.unconfirmed is None:
+            box.unconfirmed = deque(maxlen=self._settings.per_client)
+        box.unconfirmed.append(reply)
+        return True
 
     def _fit(self, reply: Reply) -> Reply:
         part = reply.part
@@ -318,7 +338,9 @@ class Outbox:
     def _recover(self, box: _Box) -> None:
         """Put what was written to a dead line back in front of its room's queue."""
         unconfirmed, box.unconfirmed = box.unconfirmed, None
-        for entry in reversed(unconfirmed or ()):
+        now = self._clock.seconds()
+        for item in reversed(unconfirmed or ()):
+            entry = item if isinstance(item, Entry) else Entry(item, now, _size(item), False)
             if box.rooms is None:
                 box.rooms = OrderedDict()
             reply = entry.reply

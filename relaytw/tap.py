@@ -8,13 +8,14 @@ are let finish, then the connections are closed.
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
 from itertools import count
 from pathlib import Path
 from random import Random, SystemRandom
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from twisted.application.service import IService
 from twisted.application.strports import service as listening_service
@@ -57,6 +58,7 @@ from relaytw.services.threads import BlockingPool, HandlerThreads
 from relaytw.store.memory import MemoryApprovals
 
 _log = Logger(namespace="relaytw.outbox")
+S = TypeVar("S", bound=IService)
 
 
 class Options(usage.Options):
@@ -159,9 +161,12 @@ class _Reach:
 
 
 def makeService(options: Options) -> IService:
-    """Build the relay of these options.  Raises `UsageError` for what only shows now."""
+    """Build the relay of these options.  What cannot work and only shows now is said, and ends the start."""
     from twisted.internet import reactor  # noqa: PLC0415 (importing it installs one; twistd has chosen by now)
 
+    if str(Path.cwd()) not in sys.path:
+        # twistd leaves the working folder out; `[bots] load` names modules in it.
+        sys.path.append(str(Path.cwd()))
     try:
         return assemble(options.config, reactor)
     except ConfigError as error:
@@ -239,13 +244,21 @@ def assemble(
         pings,
         sessions,
         dispatcher,
-        Listener(config.relay.listen, factory, reactor),
+        _usable("relay.listen", lambda: Listener(config.relay.listen, factory, reactor)),
         operator,
-        listening_service(config.admin.listen, site, reactor),
+        _usable("admin.listen", lambda: listening_service(config.admin.listen, site, reactor)),
     ]
     for child in children:
         child.setServiceParent(relay)
     return relay
+
+
+def _usable(key: str, make: Callable[[], S]) -> S:
+    # What parses an endpoint reads certificates too and raises whatever it likes.
+    try:
+        return make()
+    except Exception as error:
+        raise ConfigError(f"{key} cannot be used ({type(error).__name__}: {error})") from error
 
 
 def _trace_ids() -> Callable[[], str]:

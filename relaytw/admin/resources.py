@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any
 
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
-from twisted.logger import Logger
 
 from relaytw import __version__
 from relaytw.admin.exposition import exposition, render
@@ -34,10 +33,9 @@ from relaytw.metrics import Metrics
 class AdminApi:
     """The handlers of one relay's admin API, and the table that says when each is called."""
 
-    def __init__(self, view: RelayView, metrics: Metrics, log: Logger) -> None:
+    def __init__(self, view: RelayView, metrics: Metrics) -> None:
         self._view = view
         self._registry = exposition(view, metrics)
-        self._log = log
 
     def routes(self) -> list[Route]:
         """Everything that can be asked."""
@@ -87,7 +85,6 @@ class AdminApi:
         """Close a phone's connection; it may come back."""
         if not self._view.disconnect(client.key):
             raise Problem(404, "not_connected", f"{client.key} is not connected")
-        self._log.info("operator disconnected {client}", client=client.key)
         return client
 
     def devices(self) -> Listing[Device]:
@@ -97,14 +94,11 @@ class AdminApi:
     def set_device(self, wanted: DeviceStatus) -> DeviceStatus:
         """Change a device's status, at once on its live connection."""
         try:
-            known = self._view.set_device(wanted.key, wanted.status)
+            known = self._view.set_device(wanted.key, wanted.status, register=wanted.register)
         except ValueError as error:
             raise Problem(409, "not_approvable", str(error)) from error
         if not known:
             raise Problem(404, "unknown_device", f"no device {wanted.key} has introduced itself yet")
-        self._log.info(
-            "operator set device {client} to {status}", client=wanted.key, status=wanted.status.value
-        )
         return wanted
 
     def rooms(self) -> Listing[Room]:
@@ -113,14 +107,9 @@ class AdminApi:
 
     def set_room(self, wanted: RoomStatus) -> RoomStatus:
         """Change a room's status."""
-        if not self._view.set_room(wanted.key, wanted.room_id, wanted.status):
+        known = self._view.set_room(wanted.key, wanted.room_id, wanted.status, register=wanted.register)
+        if not known:
             raise Problem(404, "unknown_room", f"no room {wanted.room_id} of {wanted.key} was heard of yet")
-        self._log.info(
-            "operator set room {room_id} of {client} to {status}",
-            room_id=wanted.room_id,
-            client=wanted.key,
-            status=wanted.status.value,
-        )
         return wanted
 
     def closes(self) -> Listing[Close]:
@@ -135,7 +124,6 @@ class AdminApi:
         """Let a client out of the penalty box."""
         if not self._view.lift_penalty(client.key):
             raise Problem(404, "no_penalty", f"{client.key} is not in the penalty box")
-        self._log.info("operator lifted the penalty of {client}", client=client.key)
         return client
 
 

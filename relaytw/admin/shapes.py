@@ -34,17 +34,19 @@ class Client(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return ClientKey(self.bot, self.device)
 
 
-class DeviceStatus(Client, frozen=True, forbid_unknown_fields=True):
-    """The status a device shall have."""
+class DeviceStatus(Client, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The status a device shall have; with `register` one that was never seen is made known."""
 
     status: Status
+    register: bool = False
 
 
-class RoomStatus(Client, frozen=True, forbid_unknown_fields=True):
-    """The status a room shall have."""
+class RoomStatus(Client, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The status a room shall have; with `register` one that was never heard of is made known."""
 
     room_id: str
     status: Status
+    register: bool = False
 
 
 class RelayStatus(msgspec.Struct, frozen=True):

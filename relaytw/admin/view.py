@@ -94,17 +94,18 @@ class RelayView(Protocol):
     def devices(self) -> Sequence[DeviceRow]:
         """Every known device."""
 
-    def set_device(self, client: ClientKey, status: Status) -> bool:
+    def set_device(self, client: ClientKey, status: Status, *, register: bool = False) -> bool:
         """Change a device's status, at once on its live connection; False if it is unknown.
 
+        With `register` an unknown device is made known rather than refused.
         Raises ValueError, with a sentence for the operator, if this device can never be approved.
         """
 
     def rooms(self) -> Sequence[RoomRow]:
         """Every known room."""
 
-    def set_room(self, client: ClientKey, room_id: str, status: Status) -> bool:
-        """Change a room's status; False if it is unknown."""
+    def set_room(self, client: ClientKey, room_id: str, status: Status, *, register: bool = False) -> bool:
+        """Change a room's status; False if it is unknown and `register` does not make it known."""
 
     def closes(self) -> Sequence[CloseRow]:
         """The last 1,000 connections that ended or were refused, newest last."""

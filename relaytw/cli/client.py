@@ -81,25 +81,19 @@ class AdminClient:
         """Every known device."""
         return self._get("/api/v1/devices", Listing[Device]).items
 
-    def set_device(self, bot: str, device: str, status: Status) -> None:
-        """Change a device's status."""
-        self._post("/api/v1/devices/status", DeviceStatus(bot, device, status))
-
-    def approve_device(self, bot: str, device: str) -> None:
-        """Let a device talk."""
-        self.set_device(bot, device, Status.APPROVED)
+    def set_device(self, bot: str, device: str, status: Status, *, register: bool = False) -> None:
+        """Change a device's status; with `register` of one that was never seen, too."""
+        self._post("/api/v1/devices/status", DeviceStatus(bot, device, status, register))
 
     def rooms(self) -> list[Room]:
         """Every known room."""
         return self._get("/api/v1/rooms", Listing[Room]).items
 
-    def set_room(self, bot: str, device: str, room_id: str, status: Status) -> None:
-        """Change a room's status."""
-        self._post("/api/v1/rooms/status", RoomStatus(bot, device, room_id, status))
-
-    def approve_room(self, bot: str, device: str, room_id: str) -> None:
-        """Let a room talk."""
-        self.set_room(bot, device, room_id, Status.APPROVED)
+    def set_room(
+        self, bot: str, device: str, room_id: str, status: Status, *, register: bool = False
+    ) -> None:
+        """Change a room's status; with `register` of one that was never heard of, too."""
+        self._post("/api/v1/rooms/status", RoomStatus(bot, device, room_id, status, register))
 
     def closes(self) -> list[Close]:
         """The last connections that ended or were refused, newest last."""

@@ -6,6 +6,7 @@ defaults.  The file is read leniently, for a relay is worth asking even when its
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import time
@@ -77,7 +78,7 @@ class Settings:
         """The value of a key, or None where it is not given."""
         name = _variable(section, key)
         if name in self._environ:
-            return self._environ[name]
+            return _value(self._environ[name])
         table = self._table.get(section)
         return table.get(key) if isinstance(table, dict) else None
 
@@ -90,6 +91,16 @@ class Settings:
         """The value of a key that is text and not empty, or the default."""
         value = self.get(section, key)
         return value if isinstance(value, str) and value else default
+
+
+def _value(text: str) -> Any:
+    # As the relay reads its environment: lists and tables come as JSON.
+    if text[:1] in ("[", "{"):
+        try:
+            return json.loads(text)
+        except ValueError:
+            return text
+    return text
 
 
 def _variable(section: str, key: str) -> str:

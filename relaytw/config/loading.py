@@ -114,17 +114,25 @@ def _from_environment(text: str) -> object:
 def _explain(detail: ErrorDetails, origins: Origins) -> str:
     location = [str(part) for part in detail["loc"]]
     key = ".".join(location)
-    origin = next((origins[k] for k in _prefixes(location) if k in origins), "default")
+    origin = _origin(location, origins)
     if detail["type"] == "extra_forbidden":
         return f"{key}: unknown key (from {origin}){_nearest(location)}"
     value = detail["input"]
-    shown = _MASK if SECRET_KEYS & set(location) or isinstance(value, (dict, Config)) else repr(value)
+    hidden = SECRET_KEYS & set(location) or location[:2] == ["auth", "bots"]
+    shown = _MASK if hidden or isinstance(value, Config) else repr(value)
     what = "" if isinstance(value, dict) else f" = {shown}"
     return f"{key}{what} (from {origin}): {_allowed(detail)}"
 
 
-def _prefixes(location: list[str]) -> list[str]:
-    return [".".join(location[:end]) for end in range(len(location), 0, -1)]
+def _origin(location: list[str], origins: Origins) -> str:
+    """Where this key was given, or a table that holds it, or else what it holds."""
+    for end in range(len(location), 0, -1):
+        above = ".".join(location[:end])
+        if above in origins:
+            return origins[above]
+    key = ".".join(location)
+    below = {origin for name, origin in origins.items() if name.startswith(f"{key}.")}
+    return " and ".join(sorted(below)) or "default"
 
 
 def _nearest(location: list[str]) -> str:
@@ -141,4 +149,7 @@ def _nearest(location: list[str]) -> str:
 
 def _allowed(detail: ErrorDetails) -> str:
     message = detail["msg"].removeprefix("Value error, ")
-    return message.replace("Input should be", "must be")
+    message = message.replace("Input should be", "must be")
+    if detail["type"] == "tuple_type":
+        return 'must be a list, such as ["one", "two"] (in the environment too)'
+    return "must be a table" if detail["type"] in ("model_type", "dict_type") else message

@@ -5,13 +5,22 @@ from __future__ import annotations
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-Count = Annotated[int, Field(ge=1)]
-CountOrNone = Annotated[int, Field(ge=0)]
-Seconds = Annotated[float, Field(gt=0)]
-SecondsOrNone = Annotated[float, Field(ge=0)]
-Percent = Annotated[float, Field(gt=0, le=100)]
+
+def _number(value: object) -> object:
+    # To Python true is 1; in a configuration it is a mistake.
+    if isinstance(value, bool):
+        raise ValueError("must be a number, not true or false")  # noqa: TRY004 (pydantic wants ValueError)
+    return value
+
+
+Count = Annotated[int, Field(ge=1), BeforeValidator(_number)]
+CountOrNone = Annotated[int, Field(ge=0), BeforeValidator(_number)]
+# Infinity is a TOML float, and no time that a reactor could wait for.
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False), BeforeValidator(_number)]
+SecondsOrNone = Annotated[float, Field(ge=0, allow_inf_nan=False), BeforeValidator(_number)]
+Percent = Annotated[float, Field(gt=0, le=100), BeforeValidator(_number)]
 Level = Literal["debug", "info", "warn", "error", "critical"]
 
 _ENDPOINTS = ("tcp:", "tcp6:", "ssl:", "unix:", "systemd:", "haproxy:")
@@ -118,7 +127,7 @@ class LimitsConfig(Section):
     held_lines: Count = 64
     held_bytes: Count = 2_097_152
     bad_packets: Count = 20
-    line_bytes: Annotated[int, Field(ge=1024)] = 1_048_576
+    line_bytes: Annotated[int, Field(ge=1024), BeforeValidator(_number)] = 1_048_576
     lines_per_turn: Count = 100
     text_chars: Count = 65_000
     text_spacing: SecondsOrNone = 1.0

@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from relaytw.gate import Approvals, Gate, Room
 from relaytw.intake import Intake, Job
 from relaytw.lanes import LaneKey
-from relaytw.messages import Chat, Context, Message, Status
+from relaytw.messages import Chat, ClientKey, Context, Message, Status
 from relaytw.metrics import Metrics
 from relaytw.protocols.conversation import Conversation
 from relaytw.services.dispatcher import Dispatcher
@@ -58,34 +58,40 @@ class Acceptance:
 
     def take(self, conversation: Conversation, chat: Chat, line: bytes) -> None:
         """Take one checked chat message in, to be dispatched with its batch."""
-        pass_ = conversation.pass_
+        pass_, metrics = conversation.pass_, self._metrics
         conversation.messages += 1
         name = self._gate.identify(pass_, chat, line)
         if name is None:
-            self._metrics.duplicates += 1
+            metrics.duplicates += 1
             self._log.debug("{client} sent a message again", client=conversation.key)
             return
         if pass_.device.status is not Status.APPROVED:
-            self._metrics.restricted += 1
+            metrics.restricted += 1
             return
         if len(chat.text) > self._text_chars:
-            self._metrics.overlong_texts += 1
+            metrics.overlong_texts += 1
             self._log.info(
                 "{client} sent {chars} characters, more than {limit}; ignored",
                 client=conversation.key, chars=len(chat.text), limit=self._text_chars,
             )  # fmt: skip
             return
-        job = self._job(conversation, chat, name, len(line))
-        room = self._approvals.room(job.message.client, job.lane.room, chat.room)
-        if isinstance(room, Deferred):
-            self._wait_for(room, job)
-        elif not self._may_talk(room):
+        client, room_id = pass_.client, chat.channel_id or chat.room
+        room = self._approvals.room(client, room_id, chat.room)
+        if type(room) is not Room:
+            lane = LaneKey(client.bot, client.device, room_id)
+            self._wait_for(room, lane)
+        elif room.status is Status.APPROVED or self._may_talk(room):
+            if room.lane is None:
+                room.lane = LaneKey(client.bot, client.device, room_id)
+            lane = room.lane
+        else:
             return
+        message = self._message(client, chat, name)
+        job = Job(message, lane, conversation.account, len(line), conversation.last_heard)
         self._intake.charge(job)
-        self._metrics.accepted += 1
+        metrics.accepted += 1
         if self._direct:
-            self._dispatcher.submit([job])
-            self._dispatcher.pump()
+            self._dispatcher.run(job)
         else:
             self._batch.append(job)
 
@@ -95,10 +101,11 @@ class Acceptance:
             batch, self._batch = self._batch, []
             self._intake.accept(batch, self._dispatcher.submit)
             self._dispatcher.pump()
+        elif self._direct:
+            self._dispatcher.pump()
 
-    def _job(self, conversation: Conversation, chat: Chat, name: str, size: int) -> Job:
-        client = conversation.pass_.client
-        message = Message(
+    def _message(self, client: ClientKey, chat: Chat, name: str) -> Message:
+        return Message(
             name,
             self._new_id(),
             client,
@@ -114,8 +121,6 @@ class Acceptance:
             False,
             self._context,
         )
-        lane = LaneKey(client.bot, client.device, chat.channel_id or chat.room)
-        return Job(message, lane, conversation.account, size, conversation.last_heard)
 
     def _may_talk(self, room: Room) -> bool:
         if room.status is Status.APPROVED:
@@ -131,14 +136,12 @@ class Acceptance:
             )  # fmt: skip
         return False
 
-    def _wait_for(self, room: Deferred[Room], job: Job) -> None:
+    def _wait_for(self, room: Deferred[Room], lane: LaneKey) -> None:
         # The room's lane is held, its messages wait in it in order; nobody else's do.
-        first = not self._dispatcher.lanes.held(job.lane)
-        self._dispatcher.hold(job.lane)
+        first = not self._dispatcher.lanes.held(lane)
+        self._dispatcher.hold(lane)
         if first:
-            room.addCallbacks(
-                self._answered, self._unanswered, callbackArgs=(job.lane,), errbackArgs=(job.lane,)
-            )
+            room.addCallbacks(self._answered, self._unanswered, callbackArgs=(lane,), errbackArgs=(lane,))
 
     def _answered(self, room: Room, lane: LaneKey) -> None:
         self._dispatcher.release(lane, approved=self._may_talk(room))

@@ -89,9 +89,9 @@ class Operator(Service):
             for d in self._approvals.devices()
         ]
 
-    def set_device(self, client: ClientKey, status: Status) -> bool:
+    def set_device(self, client: ClientKey, status: Status, *, register: bool = False) -> bool:
         """Change a device's status, at once on its live connection; False if it is unknown."""
-        if self._approvals.set_device(client, status) is None:
+        if self._approvals.set_device(client, status, register=register) is None:
             return False
         self._act("device {client} is now {status}", client=client, status=status)
         self._sessions.status_changed(client, status)
@@ -104,9 +104,9 @@ class Operator(Service):
             for r in self._approvals.rooms()
         ]
 
-    def set_room(self, client: ClientKey, room_id: str, status: Status) -> bool:
+    def set_room(self, client: ClientKey, room_id: str, status: Status, *, register: bool = False) -> bool:
         """Change a room's status; False if it is unknown."""
-        if self._approvals.set_room(client, room_id, status) is None:
+        if self._approvals.set_room(client, room_id, status, register=register) is None:
             return False
         self._act("room {room_id} of {client} is now {status}", room_id=room_id, client=client, status=status)
         return True

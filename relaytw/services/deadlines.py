@@ -24,6 +24,7 @@ class Deadlines(Generic[K]):
         self._expired = expired
         self._at: OrderedDict[K, float] = OrderedDict()
         self._timer: IDelayedCall | None = None
+        self._ticking = False
 
     def __len__(self) -> int:
         """How many things are waited for."""
@@ -32,7 +33,7 @@ class Deadlines(Generic[K]):
     def add(self, thing: K) -> None:
         """Start the time of `thing`."""
         self._at[thing] = self._clock.seconds() + self._seconds
-        if self._timer is None:
+        if self._timer is None and not self._ticking:
             self._timer = self._clock.callLater(self._seconds, self._tick)
 
     def discard(self, thing: K) -> None:
@@ -55,8 +56,13 @@ class Deadlines(Generic[K]):
     def _tick(self) -> None:
         self._timer = None
         now = self._clock.seconds()
-        while self._at and next(iter(self._at.values())) <= now:
-            thing, _ = self._at.popitem(last=False)
-            self._expired(thing)
-        if self._at and self._timer is None:
-            self._timer = self._clock.callLater(next(iter(self._at.values())) - now, self._tick)
+        # What `expired` adds meanwhile runs out later than what is here already: the timer is for the head.
+        self._ticking = True
+        try:
+            while self._at and next(iter(self._at.values())) <= now:
+                thing, _ = self._at.popitem(last=False)
+                self._expired(thing)
+        finally:
+            self._ticking = False
+            if self._at:
+                self._timer = self._clock.callLater(next(iter(self._at.values())) - now, self._tick)

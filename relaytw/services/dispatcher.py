@@ -7,22 +7,25 @@ reactor has its turn in between.  No watchdog restarts anything: slow work is no
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from threading import get_ident
+from typing import cast
 
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
 from twisted.internet.task import Cooperator
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from relaytw import texts
-from relaytw.bots.answers import BadAnswer, parts
+from relaytw.bots.answers import parts
 from relaytw.bots.router import Invocation
 from relaytw.intake import Intake, Job
-from relaytw.lanes import LaneKey, Lanes
-from relaytw.messages import Answer, Message, Reply
+from relaytw.lanes import Lane, LaneKey, Lanes
+from relaytw.messages import Answer, Message, Part, Reply
 from relaytw.metrics import Metrics
 from relaytw.outbox import Outbox
 from relaytw.services.deadlines import Deadlines
@@ -46,11 +49,12 @@ class DispatchSettings:
 
 
 class Run:
-    """A message with its handler at work."""
+    """A message whose handler has not ended in its first step."""
 
-    __slots__ = ("cancelled", "invocation", "job", "started", "thread", "work")
+    __slots__ = ("cancelled", "invocation", "job", "lane", "started", "thread", "work")
 
-    def __init__(self, job: Job, invocation: Invocation, started: float) -> None:
+    def __init__(self, lane: Lane[Job], job: Job, invocation: Invocation, started: float) -> None:
+        self.lane = lane
         self.job = job
         self.invocation = invocation
         self.started = started
@@ -78,6 +82,7 @@ class Dispatcher(Service):
     ) -> None:
         self.lanes = lanes
         self._clock = clock
+        self._thread = get_ident()
         self._intake = intake
         self._outbox = outbox
         self._find = find
@@ -98,9 +103,9 @@ class Dispatcher(Service):
 
     def submit(self, jobs: Sequence[Job]) -> None:
         """Put accepted messages into their lanes; `pump` starts them."""
-        put = self.lanes.put
+        lanes = self.lanes
         for job in jobs:
-            put(job.lane, job)
+            lanes.put(job.lane, job)
 
     def hold(self, lane: LaneKey) -> None:
         """Start nothing in this room until it is known whether it may talk."""
@@ -115,11 +120,27 @@ class Dispatcher(Service):
         self.lanes.free(lane)
         self.pump()
 
+    def run(self, job: Job) -> None:
+        """Start one message now if its permits are free; a `pump` tidies up when the batch is over."""
+        if self._pumping or self._bursting or self._stopping is not None:
+            self.lanes.put(job.lane, job)
+        elif (lane := self.lanes.enter(job.lane)) is None:
+            self.lanes.put(job.lane, job)
+            self._slice()
+        else:
+            self._pumping = True
+            try:
+                self._start(lane, job, self._clock.seconds())
+            finally:
+                self._pumping = False
+
     def pump(self) -> None:
         """Start what may start; what exceeds a slice goes on in turns of its own."""
         if self._pumping or self._bursting or self._stopping is not None:
             return
-        if self._slice():
+        more = self._slice()
+        self._tidy()
+        if more:
             self._bursting = True
             self._cooperator.cooperate(self._burst())
 
@@ -160,34 +181,37 @@ class Dispatcher(Service):
         try:
             yield None
             while self._stopping is None and self._slice():
+                self._tidy()
                 yield None
+            self._tidy()
         finally:
             self._bursting = False
 
     def _slice(self) -> bool:
         """Start at most `SLICE` messages; is there more that could start?"""
         self._pumping = True
-        lanes = self.lanes
+        lanes, now = self.lanes, self._clock.seconds()
         try:
             for _ in range(SLICE):
                 taken = lanes.take()
-                if taken is None:
-                    if self._may_stretch() and lanes.stretch(self._settings.consumers_max):
-                        continue
+                if taken is not None:
+                    now = self._start(*taken, now)
+                elif not (self._may_stretch() and lanes.stretch(self._settings.consumers_max)):
                     return False
-                self._start(taken[1])
             return True
         finally:
             self._pumping = False
-            lanes.sweep()
-            lanes.relax()
+
+    def _tidy(self) -> None:
+        self.lanes.sweep()
+        self.lanes.relax()
 
     def _may_stretch(self) -> bool:
         # More consumers help only where those at work wait for something; threads are at work.
-        return self.lanes.consumers.tokens == 0 and self._threads.at_work < self.lanes.running
+        return self._threads.at_work < self.lanes.running
 
-    def _start(self, job: Job) -> None:
-        started = self._clock.seconds()
+    def _start(self, lane: Lane[Job], job: Job, started: float) -> float:
+        """Start a message's handler; when its first step was over."""
         self._metrics.wait.observe(started - job.accepted_at)
         message = job.message
         try:
@@ -195,27 +219,32 @@ class Dispatcher(Service):
         except Exception:
             self._log.failure("no handler could be looked up", trace=message.trace)
             self._metrics.failed += 1
-            self._free(job)
-            return
+            self._free(lane, job)
+            return started
         if invocation is None:
             self._metrics.unhandled += 1
-            self._free(job)
-            return
-        run = Run(job, invocation, started)
+            self._free(lane, job)
+            return started
         if invocation.blocking:
-            self._start_thread(run)
-            return
+            self._start_thread(Run(lane, job, invocation, started))
+            return started
         try:
             suspended, result = run_first_step(invocation.call, message)
-        except Exception:
-            self._end_failed(run, Failure())
-            return
+            if suspended is None:
+                self._answer(message, result)
+        except BaseException:  # a Deferred would catch SystemExit too, and asyncio's CancelledError
+            self._report(message, invocation, Failure(), cancelled=False)
+            suspended = None
+        ended = self._clock.seconds()
+        if ended - started > STALL:
+            self._note_stall(message, invocation, ended - started)
         if suspended is None:
-            self._end(run, result)
-            return
-        self._deadlines.add(run)
-        self._wait_for(run, resume(suspended, result, self._stall_of(run)))
-        self._note_stall(run, self._clock.seconds() - started)
+            self._close(lane, job, ended - started)
+        else:
+            run = Run(lane, job, invocation, started)
+            self._deadlines.add(run)
+            self._wait_for(run, resume(suspended, result, self._stall_of(run)))
+        return ended
 
     def _start_thread(self, run: Run) -> None:
         run.thread = True
@@ -236,60 +265,57 @@ class Dispatcher(Service):
     def _ended(self, result: object, run: Run) -> None:
         self._forget(run)
         if not run.job.message.over:
-            self._end(run, result)
+            try:
+                self._answer(run.job.message, result)
+            except Exception:
+                self._report(run.job.message, run.invocation, Failure(), cancelled=False)
+            self._close(run.lane, run.job, self._clock.seconds() - run.started)
         elif run.thread:
-            self._free(run.job)
+            self._free(run.lane, run.job)
         self.pump()
 
     def _broke(self, failure: Failure, run: Run) -> None:
         self._forget(run)
         if not run.job.message.over:
-            self._end_failed(run, failure)
+            self._report(run.job.message, run.invocation, failure, cancelled=run.cancelled)
+            self._close(run.lane, run.job, self._clock.seconds() - run.started)
         elif run.thread:
-            self._free(run.job)
+            self._free(run.lane, run.job)
         self.pump()
 
-    def _end(self, run: Run, result: object) -> None:
-        try:
-            answer = parts(result)
-        except BadAnswer:
-            self._end_failed(run, Failure())
-            return
+    def _answer(self, message: Message, result: object) -> None:
+        """Send what a handler returned.  Raises BadAnswer if that is nothing to send."""
+        answer = parts(result)
         if answer:
-            self.send(run.job.message, answer)
+            self.send(message, answer)
             self._metrics.answered += 1
-        self._close(run)
 
-    def _end_failed(self, run: Run, failure: Failure) -> None:
-        message = run.job.message
-        if run.cancelled and failure.check(CancelledError):
+    def _report(self, message: Message, invocation: Invocation, failure: Failure, *, cancelled: bool) -> None:
+        """Say that a handler failed: in the log, and in the chat where its bot wants that."""
+        if cancelled and failure.check(CancelledError, asyncio.CancelledError):
             text = texts.HANDLER_TIMED_OUT
         else:
             self._metrics.failed += 1
             self._log.failure(
                 "handler {handler} failed",
                 failure,
-                handler=run.invocation.name,
+                handler=invocation.name,
                 trace=message.trace,
                 client=message.client,
             )
             text = texts.HANDLER_FAILED
-        if run.invocation.tell_errors:
+        if invocation.tell_errors:
             self.send(message, parts(text))
-        self._close(run)
 
-    def _close(self, run: Run) -> None:
-        run.job.message.over = True
-        elapsed = self._clock.seconds() - run.started
-        self._metrics.process.observe(elapsed)
-        if run.work is None:
-            self._note_stall(run, elapsed)
-        self._free(run.job)
+    def _close(self, lane: Lane[Job], job: Job, seconds: float) -> None:
+        job.message.over = True
+        self._metrics.process.observe(seconds)
+        self._free(lane, job)
 
-    def _free(self, job: Job) -> None:
+    def _free(self, lane: Lane[Job], job: Job) -> None:
         self._metrics.finished += 1
         self._intake.finish(job)
-        self.lanes.done(job.lane)
+        self.lanes.done(lane)
         if self._stopping is not None and not self.lanes.running:
             self._stopped()
 
@@ -328,7 +354,7 @@ class Dispatcher(Service):
         if run.invocation.tell_errors:
             self.send(message, parts(texts.HANDLER_TIMED_OUT))
         if not run.thread:
-            self._free(run.job)
+            self._free(run.lane, run.job)
             self.pump()
 
     def _stall_of(self, run: Run) -> Callable[[Callable[[], object]], object]:
@@ -337,29 +363,37 @@ class Dispatcher(Service):
             try:
                 return step()
             finally:
-                self._note_stall(run, self._clock.seconds() - before)
+                seconds = self._clock.seconds() - before
+                if seconds > STALL:
+                    self._note_stall(run.job.message, run.invocation, seconds)
 
         return timed
 
-    def _note_stall(self, run: Run, seconds: float) -> None:
-        if seconds > STALL:
-            self._metrics.stalls += 1
-            self._log.warn(
-                "handler {handler} kept the reactor for {seconds:.1f} s; declare it blocking",
-                handler=run.invocation.name,
-                seconds=seconds,
-                trace=run.job.message.trace,
-            )
+    def _note_stall(self, message: Message, invocation: Invocation, seconds: float) -> None:
+        self._metrics.stalls += 1
+        self._log.warn(
+            "handler {handler} kept the reactor for {seconds:.1f} s; declare it blocking",
+            handler=invocation.name,
+            seconds=seconds,
+            trace=message.trace,
+        )
 
     # -- answers
 
-    def send(self, message: Message, answer: Sequence[object]) -> None:
+    def send(self, message: Message, answer: Sequence[Part]) -> None:
         """Send the parts of an answer to the room the message came from."""
         client, room, channel, trace = message.client, message.room, message.channel_id, message.trace
-        self._outbox.send([Reply(client, room, channel, part, trace) for part in answer])  # type: ignore[arg-type]
+        if len(answer) == 1:
+            self._outbox.send((Reply(client, room, channel, answer[0], trace),))
+        else:
+            self._outbox.send([Reply(client, room, channel, part, trace) for part in answer])
 
     def reply(self, message: Message, answer: Answer) -> None:
         """Send what a handler says before it is over; what it says later is ignored, and logged."""
+        if get_ident() != self._thread:
+            # A blocking handler speaks in its thread; the outbox is the reactor's alone.
+            cast("IReactorFromThreads", self._clock).callFromThread(self.reply, message, parts(answer))
+            return
         if message.over:
             self._metrics.late_answers += 1
             self._log.warn(

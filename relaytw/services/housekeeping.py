@@ -36,5 +36,11 @@ class Housekeeping(Service):
             self._loop.stop()
 
     def _clean_up(self) -> None:
-        freed = self._gate.sweep()
+        try:
+            freed = self._gate.sweep()
+        except Exception:
+            self._log.failure(
+                "the gate could not be swept; the next try is in {seconds:g} s", seconds=self._interval
+            )
+            return
         self._log.debug("forgot {freed} message ids and signatures", freed=freed)

@@ -1,7 +1,8 @@
 """Runs a handler's first step at once, and makes a Deferred only of what suspends.
 
 Most handlers answer without waiting for anything.  Making a Deferred and a cancellation for each
-of them would be half the price of a message, so the first `send` is done by hand.
+of them would be half the price of a message, so the first `send` is done by hand.  What suspends may wait
+for Deferreds, and where an asyncio loop runs for its futures too.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ def run_first_step(call: Callable[[Message], object], message: Message) -> tuple
     Raises whatever the handler raises.
     """
     result = call(message)
+    if type(result) is str:
+        return None, result
     if isinstance(result, CoroutineType):
         try:
             waits_for = result.send(None)
@@ -49,7 +52,7 @@ def _rest(
     while True:
         step: Callable[[], object]
         try:
-            value = yield waits_for
+            value = yield _deferred(waits_for)
         except GeneratorExit:
             coroutine.close()
             raise
@@ -60,7 +63,17 @@ def _rest(
         try:
             waits_for = timed(step)
         except StopIteration as stop:
+            if isinstance(stop.value, Deferred):
+                raise TypeError("a handler returned a Deferred instead of awaiting it") from None
             return stop.value
+
+
+def _deferred(waits_for: Any) -> Any:
+    # How a future tells whoever runs the coroutine that it is awaited; asyncio's own tasks do the same.
+    if getattr(waits_for, "_asyncio_future_blocking", False):
+        waits_for._asyncio_future_blocking = False  # noqa: SLF001
+        return Deferred.fromFuture(waits_for)
+    return waits_for
 
 
 def _throwing(coroutine: Coroutine[Any, Any, object], error: BaseException) -> Callable[[], object]:

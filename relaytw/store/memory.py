@@ -56,13 +56,18 @@ class MemoryApprovals:
         device.uuid = uuid
         device.updated_at = self._now()
 
-    def set_device(self, client: ClientKey, status: Status) -> Device | None:
-        """Change a device's status; None if it is unknown.  Raises ValueError if it has no identity."""
+    def set_device(self, client: ClientKey, status: Status, *, register: bool = False) -> Device | None:
+        """Change a device's status; None if it is unknown and shall not be registered.
+
+        Raises ValueError if it has no identity that could be approved.
+        """
         if status is Status.APPROVED and not approvable(client):
             raise ValueError(f"{client} has no device id of its own and cannot be approved")
         device = self._devices.get(client)
         if device is None:
-            return None
+            if not register:
+                return None
+            device = self._add_device(client, Status.PENDING)
         if status is not Status.APPROVED:
             device.uuid = None
         device.status = status
@@ -87,12 +92,16 @@ class MemoryApprovals:
             room.name = name
         return room
 
-    def set_room(self, client: ClientKey, room_id: str, status: Status) -> Room | None:
-        """Change a room's status; None if it is unknown."""
+    def set_room(
+        self, client: ClientKey, room_id: str, status: Status, *, register: bool = False
+    ) -> Room | None:
+        """Change a room's status; None if it is unknown and shall not be registered."""
         key = (client, room_id)
         room = self._rooms.get(key)
         if room is None:
-            return None
+            if not register:
+                return None
+            room = self._add_room(client, room_id, room_id, Status.PENDING)
         room.status = status
         room.updated_at = self._now()
         self._pending_rooms.pop(key, None)

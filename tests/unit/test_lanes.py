@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from relaytw.lanes import LaneKey, Lanes
+from relaytw.lanes import Lane, LaneKey, Lanes
 
 
 def room(bot: str, name: str) -> LaneKey:
@@ -19,10 +19,17 @@ def lanes(consumers: int = 31, per_bot: int = 30, per_room: int = 3) -> Lanes[in
     return Lanes(consumers=consumers, per_bot=per_bot, per_room=per_room)
 
 
+def take_lanes(subject: Lanes[int]) -> list[Lane[int]]:
+    taken = []
+    while (one := subject.take()) is not None:
+        taken.append(one[0])
+    return taken
+
+
 def take_all(subject: Lanes[int]) -> list[tuple[LaneKey, int]]:
     taken = []
     while (one := subject.take()) is not None:
-        taken.append(one)
+        taken.append((one[0].key, one[1]))
     return taken
 
 
@@ -33,8 +40,9 @@ class LimitTests(SynchronousTestCase):
         key = room("bot", "room")
         for number in range(10):
             subject.put(key, number)
-        self.assertEqual([item for _, item in take_all(subject)], [0, 1, 2])
-        subject.done(key)
+        running = take_lanes(subject)
+        self.assertEqual(len(running), 3)
+        subject.done(running[0])
         self.assertEqual([item for _, item in take_all(subject)], [3])
 
     def test_flooded_room_leaves_the_others_alone(self) -> None:
@@ -83,7 +91,7 @@ class LimitTests(SynchronousTestCase):
             subject.put(room("b", f"room {number}"), number)
         order = []
         while (one := subject.take()) is not None:
-            order.append(one[0].bot)
+            order.append(one[0].key.bot)
             subject.done(one[0])
         self.assertEqual(order, ["a", "b"] * 4)
 
@@ -118,11 +126,11 @@ class StretchTests(SynchronousTestCase):
         subject = lanes(consumers=1)
         subject.put(room("a", "room"), 1)
         subject.put(room("b", "room"), 2)
-        take_all(subject)
+        [running] = take_lanes(subject)
         self.assertTrue(subject.stretch(2))
         self.assertEqual(len(take_all(subject)), 1)
         self.assertFalse(subject.stretch(2))
-        subject.done(room("a", "room"))
+        subject.done(running)
         subject.relax()
         self.assertEqual(subject.consumers.limit, 1)
 
@@ -145,14 +153,14 @@ class Schedules(SynchronousTestCase):
         subject = lanes(consumers, per_bot, per_room)
         put: dict[LaneKey, list[int]] = defaultdict(list)
         started: dict[LaneKey, list[int]] = defaultdict(list)
-        running: list[LaneKey] = []
+        running: list[Lane[int]] = []
 
         def take() -> bool:
             taken = subject.take()
             if taken is not None:
-                started[taken[0]].append(taken[1])
+                started[taken[0].key].append(taken[1])
                 running.append(taken[0])
-                by_room, by_bot = Counter(running), Counter(key.bot for key in running)
+                by_room, by_bot = Counter(running), Counter(lane.key.bot for lane in running)
                 assert len(running) <= consumers
                 assert max(by_bot.values()) <= per_bot
                 assert max(by_room.values()) <= per_room

@@ -28,18 +28,19 @@ def decode(line: bytes, dialect: Dialect | None = None) -> Packet:  # noqa: ARG0
 
 def decode_first(line: bytes) -> tuple[Packet, Dialect]:
     """Read one line of a phone whose dialect is not known, and tell the dialect.  Raises BadLine."""
-    header, raw = _split(line)
+    header, raw = (line, b"") if line.endswith(b"}") else _split(line)
     try:
         envelope = _envelope.decode(header)
     except _REFUSALS:
         return _slowly(header, raw)
+    data = envelope.data
+    if type(data) is shapes.AnalyzeShape:
+        return shapes.chat(data, data.text), Dialect.V32
     return _packet(envelope, raw)
 
 
 def _split(line: bytes) -> tuple[bytes, bytes]:
     """Header and raw content: the header ends at the last brace."""
-    if line.endswith(b"}"):
-        return line, b""
     end = line.rfind(b"}") + 1
     if not end:
         return line, b""

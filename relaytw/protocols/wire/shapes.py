@@ -12,6 +12,8 @@ from msgspec import Struct, field
 from relaytw.errors import BadLine
 from relaytw.messages import Auth, Chat, Dialect, ErrorCode, Handshake, Monitoring, Packet, Pong
 
+#: A NamedTuple's own constructor takes twice as long as the tuple's it ends in.
+_new: Any = tuple.__new__
 #: The columns `bot_name` and `device_id` are this wide.
 BOT_CHARS = 30
 DEVICE_CHARS = 100
@@ -33,17 +35,20 @@ class AuthShape(Struct, rename="camel"):
     def value(self) -> Auth:
         """The frozen value of it.  Raises BadLine for a timestamp that is none."""
         timestamp = self.timestamp
-        return Auth(
+        if type(timestamp) is not int or not 0 <= timestamp < _LATEST:
+            timestamp = _milliseconds(timestamp)
+        values = (
             self.client_type or "",
             self.bot_name or "",
             self.device_uuid or "",
             self.device_id or "",
             self.mac_address or "",
             self.ip_address or "",
-            _milliseconds(timestamp),
+            timestamp,
             self.version or "",
             self.signature or "",
         )
+        return _new(Auth, values)  # type: ignore[no-any-return]
 
 
 #: No clock shows more milliseconds than this; larger numbers would not even print.
@@ -209,19 +214,21 @@ ENVELOPES: dict[str, type[Any]] = {
 
 def chat(data: AnalyzeShape | MessageShape, text: str) -> Chat:
     """The frozen value of a chat packet."""
-    timestamp = data.timestamp
-    return Chat(
+    timestamp, auth = data.timestamp, data.auth
+    channel_id, log_id, user_hash = data.channel_id, data.log_id, data.user_hash
+    values = (
         data.room,
         text,
         data.sender or "",
-        _name(data.channel_id),
-        _name(data.log_id),
-        _name(data.user_hash),
+        channel_id if type(channel_id) is str else _name(channel_id),
+        log_id if type(log_id) is str else _name(log_id),
+        user_hash if type(user_hash) is str else _name(user_hash),
         bool(data.is_group_chat),
         bool(data.is_mention),
         timestamp if type(timestamp) is str else "",
-        data.auth.value() if data.auth is not None else None,
+        auth.value() if auth is not None else None,
     )
+    return _new(Chat, values)  # type: ignore[no-any-return]
 
 
 def dialect_of_version(packet: Packet) -> Dialect | None:

@@ -41,13 +41,15 @@ class Verifier:
 
     def verify(self, auth: Auth) -> int | None:
         """The index of the secret that signed this, None if none of them did."""
+        shown = auth.signature
+        if not shown.isascii():  # compare_digest takes no other text
+            return None
         text = signed_text(auth, self._salt)
-        shown = auth.signature.encode("utf-8", "replace")
         for index, (inner, outer) in enumerate(self._pads):
             first, second = inner.copy(), outer.copy()
             first.update(text)
             second.update(first.digest())
-            if hmac.compare_digest(second.hexdigest().encode("ascii"), shown):
+            if hmac.compare_digest(second.hexdigest(), shown):
                 return index
         return None
 

@@ -19,6 +19,7 @@ BETWEEN_SOURCES = "|||"
 _URL_SAFE = "%/:?#[]@!$&'()*+,;=~-._"
 
 _encoder = msgspec.json.Encoder()
+_RESPONSE = b'{"event":"messageResponse","data":'
 
 
 class _Envelope(msgspec.Struct):
@@ -56,9 +57,13 @@ def encode_reply(dialect: Dialect, reply: Reply, now: float, timezone: str = "As
     Raises ValueError for what the dialect cannot carry: an empty text, media without a source, and
     in 3.2 file contents that are no image.
     """
-    if dialect is Dialect.V32:
-        return _line("messageResponse", _answer_32(reply))
-    return _line_33(reply, now, timezone)
+    if dialect is not Dialect.V32:
+        return _line_33(reply, now, timezone)
+    answer = _answer_32(reply)
+    try:
+        return _RESPONSE + _encoder.encode(answer) + b"}\n"
+    except UnicodeEncodeError:
+        return _line("messageResponse", answer)
 
 
 def _answer_32(reply: Reply) -> _Answer:
@@ -119,7 +124,7 @@ def _as_media(part: Text) -> Text | Media:
 def _sources_33(part: Media) -> list[str]:
     if all(isinstance(source, bytes) for source in part.sources):
         return _base64(part)
-    return [quote(str(source), safe=_URL_SAFE) for source in part.sources]
+    return [quote(mend(str(source)), safe=_URL_SAFE) for source in part.sources]
 
 
 def _base64(part: Media) -> list[str]:

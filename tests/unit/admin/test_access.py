@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.interfaces import IAddress
-from twisted.logger import Logger
 
 from relaytw.admin.access import Guard
 from relaytw.admin.resources import AdminApi
@@ -29,7 +28,7 @@ class AccessTests(SiteTestCase):
 
     def test_every_api_route_needs_the_token(self) -> None:
         """Nothing under /api answers without a token, not even by saying what exists."""
-        paths = [route.path for route in AdminApi(self.view, self.metrics, Logger()).routes()]
+        paths = [route.path for route in AdminApi(self.view, self.metrics).routes()]
         api = [path for path in paths if path.startswith("/api")]
         self.assertEqual(sorted(set(paths) - set(api)), sorted(OPEN))
         for path in [*api, "/api", "/api/", "/api/v1/nothing"]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from relaytw.messages import Status
+from relaytw.messages import ClientKey, Status
 from tests.unit.admin.fakes import ALICE, BOB, SiteTestCase, phone
 
 CLIENT = ALICE._asdict()
@@ -78,12 +78,18 @@ class DeviceTests(SiteTestCase):
         self.assertEqual(shown, {**CLIENT, **expected})
 
     def test_every_status(self) -> None:
-        """A device can be given every status, and the act is logged."""
+        """A device can be given every status."""
         for status in Status:
             answer = self.post("/api/v1/devices/status", {**CLIENT, "status": status})
             self.assertEqual((answer.status, answer.json["status"]), (200, status.value))
             self.assertIs(self.view.known[ALICE], status)
-        self.assertEqual([event["status"] for event in self.events], [status.value for status in Status])
+
+    def test_register(self) -> None:
+        """A device that was never seen becomes known only when that is asked for."""
+        wanted = {"bot": "bot", "device": "nobody", "status": "approved"}
+        self.assertEqual(self.post("/api/v1/devices/status", wanted).status, 404)
+        self.assertEqual(self.post("/api/v1/devices/status", {**wanted, "register": True}).status, 200)
+        self.assertIs(self.view.known[ClientKey("bot", "nobody")], Status.APPROVED)
 
     def test_refused(self) -> None:
         """What does not exist, cannot be approved or is misspelt changes nothing."""

@@ -1,0 +1,1 @@
+"""The services, on a clock that the test moves."""

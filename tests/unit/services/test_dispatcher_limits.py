@@ -1,0 +1,262 @@
+"""The limits per room, per bot and in all, under any schedule; growing consumers; and the stop."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.trial.unittest import SynchronousTestCase
+
+from relaytw.lanes import LaneKey
+from relaytw.messages import Message
+from relaytw.services.dispatcher import DispatchSettings
+from tests.unit.services.fakes import Bench, Handlers, lane_of
+
+
+class Schedule:
+    """A bench whose handlers check the limits at every start and every end."""
+
+    def __init__(self, consumers: int, consumers_max: int, per_bot: int, per_room: int) -> None:
+        settings = DispatchSettings(processing_timeout=100, consumers_max=consumers_max)
+        self.bench = Bench(
+            consumers=consumers, per_bot=per_bot, per_room=per_room, settings=settings, blocking_per_bot=2
+        )
+        self.limits = (max(consumers, consumers_max), per_bot, per_room)
+        self.consumers = consumers
+        self.accepted: dict[LaneKey, list[str]] = defaultdict(list)
+        self.started: dict[LaneKey, list[str]] = defaultdict(list)
+        self.running: list[LaneKey] = []
+        self.waits: list[Deferred[str]] = []
+        self.bench.on("prompt", self.prompt)
+        self.bench.on("breaks", self.breaks)
+        self.bench.on("waits", self.wait, tell_errors=True)
+        self.bench.on("stubborn", self.stubborn, tell_errors=True)
+        self.bench.on("blocks", lambda message: "blocked", blocking=True)
+
+    def accept(self, text: str, bot: str, room: str) -> None:
+        message = self.bench.message(text, bot=bot, room=room)
+        self.accepted[lane_of(message)].append(message.id)
+        self.bench.accept(message)
+
+    def advance(self, seconds: float) -> None:
+        self.bench.clock.advance(seconds)
+        self.check()
+
+    def begin(self, message: Message) -> None:
+        self.running.append(lane_of(message))
+        self.started[lane_of(message)].append(message.id)
+        self.check()
+
+    def end(self, message: Message) -> None:
+        self.running.remove(lane_of(message))
+        self.check()
+
+    def check(self) -> None:
+        """No limit is exceeded, by what handlers see of it nor by what the lanes say."""
+        consumers, per_bot, per_room = self.limits
+        assert len(self.running) <= self.bench.lanes.running <= consumers
+        assert all(number <= per_bot for number in Counter(key.bot for key in self.running).values())
+        assert all(number <= per_room for number in Counter(self.running).values())
+        assert 0 <= self.bench.lanes.consumers.tokens <= self.bench.lanes.consumers.limit <= consumers
+        at_work = Counter(key.bot for key, _waiting, running in self.bench.lanes.snapshot() if running)
+        assert all(number <= per_bot for number in at_work.values())
+
+    # -- handlers
+
+    def prompt(self, message: Message) -> str:
+        self.begin(message)
+        self.end(message)
+        return "done"
+
+    async def breaks(self, message: Message) -> None:
+        self.begin(message)
+        self.end(message)
+        raise CancelledError
+
+    async def wait(self, message: Message) -> str:
+        self.begin(message)
+        waits: Deferred[str] = Deferred()
+        self.waits.append(waits)
+        try:
+            return await waits
+        finally:
+            self.end(message)
+
+    async def stubborn(self, message: Message) -> str:
+        self.begin(message)
+        waits: Deferred[str] = Deferred(lambda _: None)
+        try:
+            await waits
+        except CancelledError:
+            self.end(message)
+        return await Deferred()
+
+    # -- the end of the schedule
+
+    def settle(self) -> None:
+        """Let time pass and threads return until nothing is unfinished."""
+        for _ in range(2000):
+            if not self.bench.intake.unfinished:
+                return
+            self.advance(20)
+            self.finish_thread()
+        raise AssertionError(f"never finished: {self.bench.leftovers()}")
+
+    def finish_thread(self) -> None:
+        if self.bench.threads.working:
+            self.bench.threads.finish()
+            self.check()
+
+    def finish_waiting(self, which: int) -> None:
+        if self.waits:
+            waits = self.waits.pop(which % len(self.waits))
+            if not waits.called:
+                waits.callback("late" if which % 2 else "")
+            self.check()
+
+
+steps = st.one_of(
+    st.tuples(
+        st.sampled_from(["prompt", "breaks", "waits", "waits", "stubborn", "blocks"]),
+        st.sampled_from("abc"),
+        st.sampled_from("123"),
+    ),
+    st.tuples(st.sampled_from(["finish", "finish", "return"]), st.integers(0, 20), st.none()),
+    st.tuples(st.just("advance"), st.sampled_from([0, 1, 5, 60, 110]), st.none()),
+)
+
+
+class AnyScheduleTests(SynchronousTestCase):
+    @given(
+        st.lists(steps, max_size=120),
+        st.integers(1, 8), st.integers(0, 6), st.integers(1, 6), st.integers(1, 3),
+    )  # fmt: skip
+    def test_any_schedule(
+        self, schedule: list[tuple[str, object, object]], consumers: int, more: int, bot: int, room: int
+    ) -> None:
+        """No limit is ever exceeded, rooms start in order, everything starts, nothing is left behind."""
+        subject = Schedule(consumers, consumers + more, bot, room)
+        for what, one, two in schedule:
+            if what == "advance":
+                subject.advance(float(str(one)))
+            elif what == "finish":
+                subject.finish_waiting(int(str(one)))
+            elif what == "return":
+                subject.finish_thread()
+            else:
+                subject.accept(what, str(one), str(two))
+        subject.settle()
+        self.flushLoggedErrors(CancelledError)
+        blocking = subject.bench.metrics.finished - sum(map(len, subject.started.values()))
+        self.assertEqual(blocking, [step[0] for step in schedule].count("blocks"))
+        for lane, ids in subject.started.items():
+            self.assertEqual(ids, [id_ for id_ in subject.accepted[lane] if id_ in set(ids)])
+        self.assertEqual(subject.bench.leftovers(), {})
+        self.assertEqual(subject.bench.lanes.consumers.limit, consumers)
+
+
+class StretchTests(SynchronousTestCase):
+    def test_consumers_grow_while_handlers_wait(self) -> None:
+        """Busy bots get more consumers up to the maximum, less the reserve, and give them back."""
+        bench = Bench(consumers=8, settings=DispatchSettings(consumers_max=20))
+        handlers = Handlers()
+        bench.on("wait", handlers.wait)
+        bench.accept(*[bench.message("wait", bot=f"bot {n % 2}", room=str(n)) for n in range(60)])
+        self.assertEqual(len(handlers.running), 18)
+        bench.say("wait", bot="idle")
+        self.assertEqual(len(handlers.running), 19)
+        handlers.finish_all()
+        self.assertEqual(len(handlers.started), 61)
+        self.assertEqual(bench.lanes.consumers.limit, 8)
+        self.assertEqual(bench.leftovers(), {})
+
+    def test_consumers_do_not_grow_for_threads(self) -> None:
+        """While every consumer is busy in a thread there is nothing to be gained by more of them."""
+        bench = Bench(consumers=2, settings=DispatchSettings(consumers_max=20))
+        bench.on("block", lambda message: None, blocking=True)
+        bench.accept(*[bench.message("block", room=str(n)) for n in range(5)])
+        self.assertEqual((bench.lanes.running, len(bench.threads.working)), (2, 2))
+        self.assertEqual(bench.lanes.consumers.limit, 2)
+
+    def test_no_maximum_above_the_number(self) -> None:
+        """By default the number of consumers is fixed."""
+        bench = Bench(consumers=2)
+        handlers = Handlers()
+        bench.on("wait", handlers.wait)
+        bench.accept(*[bench.message("wait", bot=f"bot {n}") for n in range(5)])
+        self.assertEqual(len(handlers.running), 2)
+
+
+class StopTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.bench = Bench(per_room=1)
+        self.handlers = Handlers()
+        self.bench.on("wait", self.handlers.wait)
+
+    def stop(self) -> Deferred[None]:
+        return self.bench.dispatcher.stopService()
+
+    def test_nothing_runs(self) -> None:
+        """Stopping an idle dispatcher is done at once."""
+        self.successResultOf(self.stop())
+        self.assertEqual(self.bench.clock.getDelayedCalls(), [])
+
+    def test_waits_for_running_handlers(self) -> None:
+        """What runs may end and answer; what waits is not started, and stays accepted."""
+        self.bench.say("wait", room="a")
+        self.bench.say("wait", room="b")
+        self.bench.say("wait", room="b")
+        stopped = self.stop()
+        self.handlers.finish(answer="one")
+        self.assertNoResult(stopped)
+        self.handlers.finish(answer="two")
+        self.successResultOf(stopped)
+        self.assertEqual(self.bench.said, ["a: one", "b: two"])
+        self.assertEqual(len(self.handlers.started), 2)
+        self.assertEqual(self.bench.intake.unfinished, 1)
+        self.assertEqual(self.bench.clock.getDelayedCalls(), [])
+
+    def test_gives_up_in_the_end(self) -> None:
+        """After the drain time-out running handlers are cancelled, and the stop is done."""
+        self.bench.say("wait")
+        stopped = self.stop()
+        self.bench.clock.advance(29.9)
+        self.assertNoResult(stopped)
+        self.bench.clock.advance(0.1)
+        self.successResultOf(stopped)
+        self.assertEqual(self.handlers.running, [])
+        self.assertEqual(self.bench.clock.getDelayedCalls(), [])
+
+    def test_gives_up_on_what_cannot_be_cancelled(self) -> None:
+        """Neither a handler that ignores its cancellation nor a thread keeps the relay from stopping."""
+
+        async def stubborn(message: Message) -> None:
+            try:
+                await Deferred()
+            except CancelledError:
+                await Deferred()
+
+        self.bench.on("stubborn", stubborn)
+        self.bench.on("block", lambda message: None, blocking=True)
+        self.bench.say("stubborn", room="a")
+        self.bench.say("block", room="b")
+        stopped = self.stop()
+        self.bench.clock.advance(30)
+        self.successResultOf(stopped)
+        self.assertEqual(self.bench.clock.getDelayedCalls(), [])
+        self.bench.threads.finish()
+        self.assertEqual(self.bench.clock.getDelayedCalls(), [])
+
+    def test_nothing_starts_after_the_stop(self) -> None:
+        """What is accepted while the relay stops is kept and not started, and a burst ends."""
+        started: list[Message] = []
+        self.bench.on("note", started.append)
+        self.bench.accept(*[self.bench.message("note") for _ in range(500)])
+        before = len(started)
+        self.successResultOf(self.stop())
+        self.bench.say("wait")
+        self.bench.clock.advance(1)
+        self.assertEqual((len(started), self.handlers.started), (before, []))
+        self.assertEqual(self.bench.intake.unfinished, 501 - before)
