@@ -18,6 +18,8 @@ from twisted.internet.defer import Deferred
 from relaytw.errors import Refused
 from relaytw.messages import Auth, Chat, ClientKey, ErrorCode, Handshake, Status
 
+#: Later than any time that stands for never.
+_EVER = 1e-9
 #: How often, in seconds, a client's oldest message ids are looked at.
 _TRIM_INTERVAL = 1.0
 #: Device ids that are no identity: such a device can never be approved.
@@ -98,25 +100,65 @@ class GateSettings:
     twin_window: float = 1.0
 
 
-#: When a text came, and whether it had a logId, by (room, sender, text).
-_Twins = dict[tuple[str, str, str], tuple[float, bool]]
+class _Recent:
+    """When which text was said lately: with a logId, and without.
+
+    Held as hashes, in two generations that replace each other: nothing of a chat is kept alive, and
+    nothing is looked through.
+    """
+
+    __slots__ = ("_bare", "_named", "_older_bare", "_older_named", "_since")
+
+    def __init__(self) -> None:
+        self._named: dict[int, float] = {}
+        self._bare: dict[int, float] = {}
+        self._older_named: dict[int, float] = {}
+        self._older_bare: dict[int, float] = {}
+        self._since = 0.0
+
+    def is_twin(self, chat: Chat, now: float, window: float, limit: int) -> bool:
+        """Was the same said within the window, with a logId if this has none, or the other way round?"""
+        if now - self._since > window or len(self._named) + len(self._bare) >= limit:
+            self._turn_over(now)
+        what = hash((chat.room, chat.sender, chat.text))
+        if chat.log_id:
+            if (self._bare or self._older_bare) and _taken(what, self._bare, self._older_bare, now - window):
+                return True
+            self._named[what] = now
+        else:
+            if _taken(what, self._named, self._older_named, now - window):
+                return True
+            self._bare[what] = now
+        return False
+
+    def forget(self, oldest: float) -> None:
+        """Let go of what is older."""
+        if self._since < oldest:
+            self._turn_over(self._since)
+            self._turn_over(self._since)
+
+    def _turn_over(self, now: float) -> None:
+        self._older_named, self._named = self._named, {}
+        self._older_bare, self._bare = self._bare, {}
+        self._since = now
+
+
+def _taken(what: int, generation: dict[int, float], older: dict[int, float], oldest: float) -> bool:
+    """Take this out of both generations: was it there, and late enough?"""
+    return max(generation.pop(what, 0.0), older.pop(what, 0.0)) >= max(oldest, _EVER)
 
 
 class _Seen:
     """What was seen of one client: signatures, message ids, and texts of the last second."""
 
-    __slots__ = (
-        "floor", "ids", "older_twins", "previous", "serial", "signatures", "trim_at", "twins", "twins_since",
-    )  # fmt: skip
+    __slots__ = ("floor", "forgotten", "ids", "previous", "recent", "serial", "signatures", "trim_at")
 
     def __init__(self) -> None:
         self.signatures: OrderedDict[str, tuple[int, float, int]] = OrderedDict()
         self.ids: OrderedDict[str, float] = OrderedDict()
-        # Texts by when they came, in two generations: what is older than both is forgotten at once.
-        self.twins: _Twins = {}
-        self.older_twins: _Twins = {}
-        self.twins_since = 0.0
+        self.recent = _Recent()
         self.trim_at = 0.0
+        self.forgotten = False
         self.floor = 0
         self.serial = 0
         self.previous = 0
@@ -178,7 +220,7 @@ class Gate:
         client = ClientKey(auth.bot, auth.device)
         device = self._approvals.known_device(client)
         approved = self._approvals.may_register() if device is None else device.status is Status.APPROVED
-        if not approved or client.device.lower() in NAMELESS:
+        if not approved or client.device.strip().lower() in NAMELESS:
             return False
         if not self._settings.required:
             return True
@@ -232,7 +274,9 @@ class Gate:
         The id is unique within its client: channel and logId, or a digest of the line where the
         phone gave no logId.
         """
-        seen = pass_.seen or self._adopt(pass_)
+        seen = pass_.seen
+        if seen is None or seen.forgotten:
+            seen = self._adopt(pass_)
         now = self._now()
         name = message_id(chat, line)
         ids, settings = seen.ids, self._settings
@@ -243,7 +287,7 @@ class Gate:
             ids.move_to_end(name)
             ids[name] = now
             return name
-        if self._is_twin(seen, chat, now):
+        if seen.recent.is_twin(chat, now, settings.twin_window, settings.per_client):
             return None
         ids[name] = now
         self._remembered += 1
@@ -258,9 +302,10 @@ class Gate:
         for client, seen in list(self._seen.items()):
             self._trim_ids(seen, now)
             self._trim_signatures(seen, oldest_signature)
-            if now - seen.twins_since > self._settings.twin_window:
-                seen.twins, seen.older_twins = {}, {}
+            seen.recent.forget(now - self._settings.twin_window)
             if not (seen.ids or seen.signatures or seen.floor > oldest_signature * 1000):
+                # A connection may still hold it: its next packet starts anew.
+                seen.forgotten = True
                 del self._seen[client]
         return before - self._remembered
 
@@ -277,7 +322,9 @@ class Gate:
             )
 
     def _first_shown(self, pass_: Pass, auth: Auth, resendable: bool, now: float) -> bool:
-        seen = pass_.seen or self._adopt(pass_)
+        seen = pass_.seen
+        if seen is None or seen.forgotten:
+            seen = self._adopt(pass_)
         if pass_.serial > seen.serial:
             seen.previous, seen.serial = seen.serial, pass_.serial
         name = auth.signature[:32]
@@ -334,24 +381,6 @@ class Gate:
             ids.popitem(last=False)
             self._remembered -= 1
         seen.trim_at = now + _TRIM_INTERVAL
-
-    def _is_twin(self, seen: _Seen, chat: Chat, now: float) -> bool:
-        """Is this the script's other code path sending the same message (with, without a logId)?"""
-        window = self._settings.twin_window
-        if now - seen.twins_since > window or len(seen.twins) >= self._settings.per_client:
-            seen.twins, seen.older_twins, seen.twins_since = {}, seen.twins, now
-        what = (chat.room, chat.sender, chat.text)
-        has_id = chat.log_id is not None
-        generation = seen.twins
-        other = generation.get(what)
-        if other is None and seen.older_twins:
-            generation = seen.older_twins
-            other = generation.get(what)
-        if other is not None and other[1] is not has_id and now - other[0] <= window:
-            del generation[what]
-            return True
-        seen.twins[what] = (now, has_id)
-        return False
 
 
 def message_id(chat: Chat, line: bytes) -> str:

@@ -29,7 +29,8 @@ class Histogram:
 
     def observe(self, seconds: float) -> None:
         """Count one observation."""
-        self.counts[bisect_left(self.bounds, seconds)] += 1
+        # Most of what a relay does ends up in the first bucket.
+        self.counts[0 if seconds <= self.bounds[0] else bisect_left(self.bounds, seconds)] += 1
         self.total += seconds
 
 

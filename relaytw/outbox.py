@@ -204,7 +204,11 @@ class Outbox:
         text = part.text
         if not text or len(text) > self._settings.text_chars or text.startswith(MEDIA_PREFIXES):
             return False
-        line.say(self._encode(box.dialect, reply, self._now()))
+        try:
+            data = self._encode(box.dialect, reply, self._now())
+        except ValueError:
+            return False  # what is wrong with it is said in `_write`
+        line.say(data)
         metrics = self._metrics
         metrics.replies_sent += 1
         metrics.send.counts[0] += 1

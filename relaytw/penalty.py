@@ -15,6 +15,8 @@ from relaytw.messages import ClientKey
 
 #: Connects are counted over this many seconds.
 COUNTED_OVER = 60.0
+#: A stay is never doubled more often than this.
+MOST_DOUBLINGS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,9 @@ class PenaltyBox:
     def _box(self, record: _Record, now: float) -> float:
         record.connects = 0
         record.times += 1
-        stay = min(self._settings.duration * 2.0 ** (record.times - 1), self._settings.max_duration)
+        # Some scripts come back for ever: past a few doublings a float would overflow.
+        doublings = min(record.times - 1, MOST_DOUBLINGS)
+        stay = min(self._settings.duration * 2.0**doublings, self._settings.max_duration)
         record.until = now + stay
         return stay
 

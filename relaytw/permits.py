@@ -27,9 +27,9 @@ class Permits(DeferredSemaphore):
         return self.limit - self.tokens
 
     def grow(self) -> None:
-        """Add one token."""
+        """Add one token; whoever waits longest gets it."""
         self.limit += 1
-        self.tokens += 1
+        self.release()
 
     def shrink(self) -> bool:
         """Take one token away for good, if one is free and another remains."""

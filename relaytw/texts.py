@@ -11,7 +11,7 @@ HANDLER_FAILED = "⚠️ 명령을 처리하지 못했습니다."
 HANDLER_TIMED_OUT = "⚠️ 처리 시간이 초과되었습니다."
 ADMIN_ONLY = "관리자만 사용할 수 있는 명령입니다."
 
-ECHO = "에코: {text}"
+ECHO = "에코: "
 ECHO_NUMBERED = "[{number}/{count}] 에코: {text}"
 PHONE_GONE = "지금은 기기가 연결되어 있지 않습니다."
 

@@ -37,8 +37,11 @@ class Command:
         if self.admin and not message.is_admin:
             return texts.ADMIN_ONLY
         # One white-space character ends the prefix; everything behind it is the argument text.
+        text = message.text[len(self.prefix) + 1 :]
+        if text and self.signature.only_rest and "--" not in text:
+            return self.handler(message, text)
         try:
-            words, options = self.signature.read(message.text[len(self.prefix) + 1 :])
+            words, options = self.signature.read(text)
         except UsageError as error:
             return f"{error}\n{self.usage}"
         return self.handler(message, *words, **options)

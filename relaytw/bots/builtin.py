@@ -17,7 +17,7 @@ _SEOUL = ZoneInfo("Asia/Seoul")
 def echo(message: Message, text: str, *, repeat: Annotated[int, Range(1, 5)] = 1) -> str | list[str]:  # noqa: ARG001
     """말한 것을 그대로 돌려줍니다."""
     if repeat == 1:
-        return texts.ECHO.format(text=text)
+        return texts.ECHO + text
     return [texts.ECHO_NUMBERED.format(number=n, count=repeat, text=text) for n in range(1, repeat + 1)]
 
 

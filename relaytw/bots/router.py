@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from relaytw.bots.bot import Bot, Command, Listener
@@ -22,9 +23,10 @@ class Invocation(NamedTuple):
 
 
 class _Routes(NamedTuple):
-    """One bot name's commands by their first word, longest prefix first, and its fallback."""
+    """One bot name's commands by their prefix, what recognises them, and its fallback."""
 
-    commands: dict[str, list[tuple[str, Invocation]]]
+    prefix: re.Pattern[str]
+    commands: dict[str, Invocation]
     fallback: Invocation | None
 
 
@@ -39,31 +41,29 @@ class Router:
         """The handler of this message, None if nobody wants it."""
         name = message.client.bot
         routes = self._routes.get(name) or self._learn(name)
-        text = message.text
-        word = text.split(None, 1)[:1]
-        for prefix, invocation in routes.commands.get(word[0], ()) if word else ():
-            end = len(prefix)
-            if text.startswith(prefix) and (len(text) == end or text[end].isspace()):
-                return invocation
-        return routes.fallback
+        found = routes.prefix.match(message.text)
+        return routes.fallback if found is None else routes.commands[found[0]]
 
     def _learn(self, name: str) -> _Routes:
         if len(self._routes) >= REMEMBERED:
             self._routes.clear()
-        commands: dict[str, list[tuple[str, Invocation]]] = {}
+        commands: dict[str, Invocation] = {}
         fallback: Invocation | None = None
         for bot in self._bots:
             if not bot.serves(name):
                 continue
             for command in bot.commands:
-                found = commands.setdefault(command.prefix.split(None, 1)[0], [])
-                found.append((command.prefix, _invocation(bot, command)))
+                commands.setdefault(command.prefix, _invocation(bot, command))
             if fallback is None and bot.listeners:
                 fallback = _invocation(bot, bot.listeners[0])
-        for found in commands.values():
-            found.sort(key=lambda route: -len(route[0]))
-        routes = self._routes[name] = _Routes(commands, fallback)
+        routes = self._routes[name] = _Routes(_any_of(commands), commands, fallback)
         return routes
+
+
+def _any_of(prefixes: Iterable[str]) -> re.Pattern[str]:
+    """Recognises the longest of the prefixes that a text begins with, as a whole word."""
+    longest_first = sorted(prefixes, key=len, reverse=True)
+    return re.compile(f"(?:{'|'.join(map(re.escape, longest_first))})(?!\\S)" if longest_first else "(?!)")
 
 
 def _invocation(bot: Bot, target: Command | Listener) -> Invocation:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 from collections import deque
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any, Protocol
 
 from twisted.internet.error import ConnectionDone
@@ -260,9 +261,18 @@ class Bridge(LineReceiver):
 
     def _some(self, count: int) -> Iterator[Heard]:
         waiting = self._waiting
-        while waiting and count > 0 and self.reading:
-            count -= 1
-            yield self._decoded(waiting.popleft())
+        if self.conversation.handshake is None:
+            while waiting and count > 0 and self.reading:
+                count -= 1
+                yield self._decoded(waiting.popleft())
+            return
+        # Decoded one after the other and then worked one after the other: each loop is small enough
+        # for the processor's caches, which is a tenth of the price of a message.
+        for heard in [self._decoded(line) for line in islice(waiting, count)]:
+            if not (waiting and waiting[0] is heard[1] and self.reading):
+                return
+            waiting.popleft()
+            yield heard
 
     def _everything(self) -> Iterator[Heard]:
         waiting = self._waiting

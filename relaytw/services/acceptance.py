@@ -77,7 +77,7 @@ class Acceptance:
             return
         client, room_id = pass_.client, chat.channel_id or chat.room
         room = self._approvals.room(client, room_id, chat.room)
-        if type(room) is not Room:
+        if not isinstance(room, Room):
             lane = LaneKey(client.bot, client.device, room_id)
             self._wait_for(room, lane)
         elif room.status is Status.APPROVED or self._may_talk(room):
@@ -90,19 +90,16 @@ class Acceptance:
         job = Job(message, lane, conversation.account, len(line), conversation.last_heard)
         self._intake.charge(job)
         metrics.accepted += 1
-        if self._direct:
-            self._dispatcher.run(job)
-        else:
-            self._batch.append(job)
+        self._batch.append(job)
 
     def flush(self) -> None:
         """Accept and dispatch what the batch brought."""
         if self._batch:
             batch, self._batch = self._batch, []
-            self._intake.accept(batch, self._dispatcher.submit)
-            self._dispatcher.pump()
-        elif self._direct:
-            self._dispatcher.pump()
+            if self._direct:
+                self._dispatcher.run(batch)
+            else:
+                self._intake.accept(batch, self._dispatcher.run)
 
     def _message(self, client: ClientKey, chat: Chat, name: str) -> Message:
         return Message(

@@ -120,19 +120,23 @@ class Dispatcher(Service):
         self.lanes.free(lane)
         self.pump()
 
-    def run(self, job: Job) -> None:
-        """Start one message now if its permits are free; a `pump` tidies up when the batch is over."""
+    def run(self, jobs: Sequence[Job]) -> None:
+        """Start at once what need not wait for anything; only the rest goes through its lane."""
+        lanes = self.lanes
         if self._pumping or self._bursting or self._stopping is not None:
-            self.lanes.put(job.lane, job)
-        elif (lane := self.lanes.enter(job.lane)) is None:
-            self.lanes.put(job.lane, job)
-            self._slice()
-        else:
-            self._pumping = True
-            try:
-                self._start(lane, job, self._clock.seconds())
-            finally:
-                self._pumping = False
+            self.submit(jobs)
+            return
+        self._pumping, now = True, self._clock.seconds()
+        try:
+            for job in jobs:
+                lane = lanes.enter(job.lane)
+                if lane is not None:
+                    now = self._start(lane, job, now)
+                else:
+                    lanes.put(job.lane, job)
+        finally:
+            self._pumping = False
+        self.pump()
 
     def pump(self) -> None:
         """Start what may start; what exceeds a slice goes on in turns of its own."""
@@ -230,7 +234,7 @@ class Dispatcher(Service):
             return started
         try:
             suspended, result = run_first_step(invocation.call, message)
-            if suspended is None:
+            if suspended is None and result is not None:
                 self._answer(message, result)
         except BaseException:  # a Deferred would catch SystemExit too, and asyncio's CancelledError
             self._report(message, invocation, Failure(), cancelled=False)

@@ -12,7 +12,7 @@ PENDING_ROWS = 1_000
 
 
 class MemoryApprovals:
-    """Who may talk; `now` gives seconds since the epoch, `changed` is told of a device's new status."""
+    """Who may talk; `now` gives seconds since the epoch."""
 
     def __init__(
         self,
@@ -59,7 +59,8 @@ class MemoryApprovals:
     def set_device(self, client: ClientKey, status: Status, *, register: bool = False) -> Device | None:
         """Change a device's status; None if it is unknown and shall not be registered.
 
-        Raises ValueError if it has no identity that could be approved.
+        Its next valid signature pins it anew.  Raises ValueError if it has no identity that could be
+        approved.
         """
         if status is Status.APPROVED and not approvable(client):
             raise ValueError(f"{client} has no device id of its own and cannot be approved")
@@ -68,8 +69,7 @@ class MemoryApprovals:
             if not register:
                 return None
             device = self._add_device(client, Status.PENDING)
-        if status is not Status.APPROVED:
-            device.uuid = None
+        device.uuid = None
         device.status = status
         device.updated_at = self._now()
         self._pending_devices.pop(client, None)

@@ -195,7 +195,7 @@ class JsonTests(LogCase):
         )
         self.assertEqual((written["message"], written["big"], written["nan"]), ("hello", str(10**30), None))
         self.assertIn("Unspeakable", written["odd"])
-        self.assertEqual(written["one"], "1")
+        self.assertEqual(written["one"], 1)
 
     @given(st.text(st.characters(exclude_categories=()), max_size=20))
     def test_any_text(self, text: str) -> None:

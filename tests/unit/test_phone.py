@@ -190,8 +190,8 @@ class HearingTests(PhoneTestCase):
     def test_nonsense(self) -> None:
         """What is no packet is skipped, and what follows it is heard."""
         phone = self.connect()
-        phone.dataReceived(b"\n[]\nnonsense\n{}\n" + b'{"event":"ping","data":{}}\n\xff\xfe\n')
-        phone.dataReceived(self.reply(Text("still here")))
+        nonsense = b"\n[]\nnonsense\n{}\n" + b'{"event":"ping","data":{}}\n\xff\xfe\n'
+        phone.dataReceived(nonsense + self.reply(Text("still here")))
         (reply,) = self.screen.seen
         self.assertEqual(getattr(reply, "text", None), "still here")
         self.assertFalse(self.transport.disconnecting)

@@ -27,11 +27,14 @@ class _Envelope(msgspec.Struct):
     data: Any
 
 
-class _Answer(msgspec.Struct, omit_defaults=True):
+class _TextAnswer(msgspec.Struct):
     room: str
     text: str
     channel_id: str | None
     bot_name: str
+
+
+class _Answer(_TextAnswer, omit_defaults=True):
     media_wait_time: int | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -59,7 +62,11 @@ def encode_reply(dialect: Dialect, reply: Reply, now: float, timezone: str = "As
     """
     if dialect is not Dialect.V32:
         return _line_33(reply, now, timezone)
-    answer = _answer_32(reply)
+    part = reply.part
+    if type(part) is Text and part.text:
+        answer = _TextAnswer(reply.room, part.text, reply.channel_id, reply.client.bot)
+    else:
+        answer = _answer_32(reply)
     try:
         return _RESPONSE + _encoder.encode(answer) + b"}\n"
     except UnicodeEncodeError:
@@ -69,12 +76,8 @@ def encode_reply(dialect: Dialect, reply: Reply, now: float, timezone: str = "As
 def _answer_32(reply: Reply) -> _Answer:
     part = reply.part
     bot = reply.client.bot
-    if isinstance(part, Text):
-        if not part.text:
-            raise ValueError("an empty text cannot be sent")
-        return _Answer(reply.room, part.text, reply.channel_id, bot)
-    if not part.sources:
-        raise ValueError("media need a source")
+    if isinstance(part, Text) or not part.sources:
+        raise ValueError("an empty text and media without a source cannot be sent")
     urls = [source for source in part.sources if isinstance(source, str)]
     if len(urls) == len(part.sources):
         text = MEDIA_URL + BETWEEN_SOURCES.join(urls)

@@ -80,7 +80,8 @@ class ReactorClock(Clock):
 class Bench:
     """A dispatcher on a test bench.  What a message's text says names the handler it is for.
 
-    `said` holds "room: text" of every reply written to a phone, in order.
+    `said` holds "room: text" of every reply written to a phone, in order; `started` every message
+    that was given to its handler.
     """
 
     def __init__(
@@ -97,6 +98,7 @@ class Bench:
         self.metrics = Metrics()
         self.reader = FakeReader()
         self.said: list[str] = []
+        self.started: list[Message] = []
         self.dropped: list[tuple[Reply, str]] = []
         self.handlers: dict[str, Invocation] = {}
         self.threads = FakeThreads()
@@ -117,7 +119,7 @@ class Bench:
             lanes=self.lanes,
             intake=self.intake,
             outbox=self.outbox,
-            find=lambda message: self.handlers.get(message.text),
+            find=self._find,
             threads=self.pool,
             metrics=self.metrics,
             settings=settings or DispatchSettings(consumers_max=consumers),
@@ -150,13 +152,19 @@ class Bench:
 
     def accept(self, *messages: Message) -> None:
         """Accept messages as one batch, and pump."""
-        jobs = []
-        for message in messages:
-            job = Job(message, lane_of(message), self.account, len(message.text), self.clock.seconds())
-            self.intake.charge(job)
-            jobs.append(job)
-        self.intake.accept(jobs, self.dispatcher.submit)
+        self.intake.accept([self._charge(message) for message in messages], self.dispatcher.submit)
         self.dispatcher.pump()
+
+    def accept_directly(self, *messages: Message) -> None:
+        """Accept messages as direct mode does: each may start before the next one is taken in."""
+        for message in messages:
+            self.dispatcher.run([self._charge(message)])
+        self.dispatcher.pump()
+
+    def _charge(self, message: Message) -> Job:
+        job = Job(message, lane_of(message), self.account, len(message.text), self.clock.seconds())
+        self.intake.charge(job)
+        return job
 
     def say(self, text: str, *, bot: str = "bot", room: str = "room") -> Message:
         """Accept one message; returns it."""
@@ -178,6 +186,10 @@ class Bench:
             "timers": len(self.clock.getDelayedCalls()),
         }
         return {name: number for name, number in found.items() if number}
+
+    def _find(self, message: Message) -> Invocation | None:
+        self.started.append(message)
+        return self.handlers.get(message.text)
 
     # -- Context, for the messages
 

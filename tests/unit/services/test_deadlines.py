@@ -60,6 +60,7 @@ class DeadlinesTests(SynchronousTestCase):
         def add_another(thing: str) -> None:
             self.note(thing)
             some.add("c")
+            self.assertLessEqual(len(self.clock.getDelayedCalls()), 1)
 
         some: Deadlines[str] = Deadlines(self.clock, 10, add_another)
         some.add("a")

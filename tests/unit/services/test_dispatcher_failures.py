@@ -46,6 +46,12 @@ class RaisingTests(SynchronousTestCase):
         self.assertEqual(bench.leftovers(), {})
         self.assertEqual(len(self.flushLoggedErrors(*errors or (Breaks,))), 1)
 
+    def later(self) -> Deferred[None]:
+        """Fires in the next turn of the reactor."""
+        waits: Deferred[None] = Deferred()
+        self.bench.clock.callLater(0, waits.callback, None)
+        return waits
+
     def test_raises_at_once(self) -> None:
         """A plain function and a coroutine that raise before waiting fail alone, logged and told."""
         self.breaks(raises)
@@ -54,17 +60,12 @@ class RaisingTests(SynchronousTestCase):
     def test_raises_after_waiting(self) -> None:
         """A coroutine that raises after an await, and a Deferred that fails, fail alone."""
 
-        def later() -> Deferred[None]:
-            waits: Deferred[None] = Deferred()
-            self.bench.clock.callLater(0, waits.callback, None)
-            return waits
-
         async def raises_after(message: Message) -> None:
-            await later()
+            await self.later()
             raise Breaks
 
         self.breaks(raises_after)
-        self.breaks(lambda message: later().addCallback(raises))
+        self.breaks(lambda message: self.later().addCallback(raises))
 
     def test_raises_what_is_no_exception(self) -> None:
         """Leaving the interpreter or a cancelled asyncio call end the handler, not the relay."""
@@ -82,6 +83,7 @@ class RaisingTests(SynchronousTestCase):
         """A handler that returns what cannot be sent fails alone."""
         for answer in (5, {"text": "hello"}, ["hello", None], [["hello"]], b"bytes", object()):
             self.breaks(lambda message, answer=answer: answer, BadAnswer)  # type: ignore[misc]
+        self.breaks(lambda message: self.later().addCallback(lambda _: 5), BadAnswer)
 
     def test_nonsense_inside_an_answer(self) -> None:
         """Texts and media that hold something else than text and sources fail alone."""
@@ -96,9 +98,7 @@ class RaisingTests(SynchronousTestCase):
             return Deferred()
 
         async def forgets_later(message: Message) -> object:
-            waits: Deferred[None] = Deferred()
-            self.bench.clock.callLater(0, waits.callback, None)
-            await waits
+            await self.later()
             return Deferred()
 
         self.breaks(forgets, BadAnswer)

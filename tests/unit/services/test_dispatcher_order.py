@@ -105,6 +105,8 @@ class QueueTests(SynchronousTestCase):
         self.assertLess(done.index("late"), 500)
         self.assertEqual(len(done), 1001)
         self.assertEqual(bench.leftovers(), {})
+        bench.say("note")
+        self.assertEqual(len(done), 1002)
 
     def test_idle_leaves_nothing_behind(self) -> None:
         """When everything has ended there is no lane, no permit taken and no timer."""
@@ -136,6 +138,83 @@ class QueueTests(SynchronousTestCase):
         self.assertEqual(seen, [0, 0])
         self.assertEqual(bench.said, ["room: fired already"])
         self.assertEqual(bench.leftovers(), {})
+
+    def test_a_stall_is_noticed(self) -> None:
+        """A handler's step that keeps the reactor for more than a second is counted, whichever step."""
+        bench = Bench()
+        waits: Deferred[None] = Deferred()
+
+        async def slow_later(message: Message) -> None:
+            await waits
+            bench.clock.advance(1.5)
+
+        bench.on("at once", lambda message: bench.clock.advance(1.5))
+        bench.on("later", slow_later)
+        bench.on("prompt", lambda message: bench.clock.advance(0.5))
+        bench.accept(*[bench.message(text) for text in ("at once", "later", "prompt")])
+        self.assertEqual(bench.metrics.stalls, 1)
+        waits.callback(None)
+        self.assertEqual(bench.metrics.stalls, 2)
+
+
+class DirectTests(SynchronousTestCase):
+    """Direct mode: a message may start before the rest of its batch is taken in."""
+
+    def setUp(self) -> None:
+        self.bench = Bench()
+        self.handlers = Handlers()
+        self.bench.on("wait", self.handlers.wait)
+        self.bench.on("note", lambda message: f"noted {message.id}")
+
+    def test_order_and_limits(self) -> None:
+        """The limits and the order within a room are those of the queued mode."""
+        messages = [self.bench.message("wait") for _ in range(8)]
+        self.bench.accept_directly(*messages)
+        self.assertEqual(len(self.handlers.running), 3)
+        self.bench.accept_directly(self.bench.message("note", room="other"))
+        self.assertEqual(len(self.bench.said), 1)
+        self.handlers.finish_all()
+        self.assertEqual(self.handlers.started, messages)
+        self.assertEqual(self.bench.leftovers(), {})
+
+    def test_from_inside_a_handler(self) -> None:
+        """What a handler causes to be accepted starts after the handler's own step."""
+        order: list[str] = []
+
+        def first(message: Message) -> None:
+            self.bench.accept_directly(self.bench.message("second"))
+            order.append("first")
+
+        self.bench.on("first", first)
+        self.bench.on("second", lambda message: order.append("second"))
+        self.bench.accept_directly(self.bench.message("first"))
+        self.assertEqual(order, ["first", "second"])
+        self.assertEqual(self.bench.leftovers(), {})
+
+    def test_behind_a_burst(self) -> None:
+        """A message of a room whose burst is being worked takes its place behind the burst."""
+        burst = [self.bench.message("note") for _ in range(300)]
+        self.bench.accept(*burst)
+        late = self.bench.message("note")
+        self.bench.accept_directly(late)
+        self.bench.clock.advance(0)
+        self.assertEqual(self.bench.started, [*burst, late])
+
+    def test_held(self) -> None:
+        """A message of a room that is being looked up waits for the answer."""
+        message = self.bench.message("note")
+        self.bench.dispatcher.hold(lane_of(message))
+        self.bench.accept_directly(message)
+        self.assertEqual(self.bench.started, [])
+        self.bench.dispatcher.release(lane_of(message), approved=True)
+        self.assertEqual(self.bench.started, [message])
+        self.assertEqual(self.bench.leftovers(), {})
+
+    def test_stopped(self) -> None:
+        """While the relay stops nothing starts."""
+        self.successResultOf(self.bench.dispatcher.stopService())
+        self.bench.accept_directly(self.bench.message("note"))
+        self.assertEqual((self.bench.started, self.bench.intake.unfinished), ([], 1))
 
 
 class HeldTests(SynchronousTestCase):

@@ -1,0 +1,1 @@
+"""What bot authors import, without a relay around it."""
