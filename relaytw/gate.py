@@ -254,14 +254,15 @@ class Gate:
                 f"the phone's clock is {skew:+.0f} s off (allowed: {settings.max_clock_skew:g} s)",
             )
         proof = pass_.proof
-        if proof is not None and proof.signature == auth.signature and proof == auth:
+        pinned = pass_.device.uuid == auth.device_uuid
+        if pinned and proof is not None and proof.signature == auth.signature and proof == auth:
             # Packets signed within a millisecond carry the same auth: it was verified just now.
             return True
         if pass_.verifier.verify(auth) is None:
             raise Refused(
                 ErrorCode.BAD_SIGNATURE, "the secret does not match (or a signed field was changed)"
             )
-        if pass_.device.uuid != auth.device_uuid:
+        if not pinned:
             self._pin(pass_.device, auth.device_uuid)
         first = self._first_shown(pass_, auth, resendable, now)
         if first:
@@ -278,7 +279,7 @@ class Gate:
         if seen is None or seen.forgotten:
             seen = self._adopt(pass_)
         now = self._now()
-        name = message_id(chat, line)
+        name = f"{chat.channel_id}:{chat.log_id}" if chat.log_id else _digest(line)
         ids, settings = seen.ids, self._settings
         at = ids.get(name)
         if at is not None:
@@ -383,8 +384,6 @@ class Gate:
         seen.trim_at = now + _TRIM_INTERVAL
 
 
-def message_id(chat: Chat, line: bytes) -> str:
-    """What names a 3.x message within its client."""
-    if chat.log_id:
-        return f"{chat.channel_id}:{chat.log_id}"
+def _digest(line: bytes) -> str:
+    """What names a message without a logId: nothing but itself."""
     return hashlib.blake2b(line, digest_size=16).hexdigest()

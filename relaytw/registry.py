@@ -117,7 +117,6 @@ class Registry(Generic[C]):
         waiting = self._provisional.get(client)
         if waiting is None:
             return
-        if conversation in waiting:
-            waiting.remove(conversation)
+        waiting[:] = [one for one in waiting if one is not conversation]
         if not waiting:
             del self._provisional[client]

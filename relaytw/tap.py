@@ -20,6 +20,7 @@ from typing import Any, ClassVar, TypeVar
 
 from twisted.application.service import IService
 from twisted.application.strports import service as listening_service
+from twisted.internet.error import CannotListenError
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python import usage
@@ -145,6 +146,16 @@ class Relay(OrderedServices):
         self.operator = operator
         self.factory = factory
         self.site = site
+
+    def privilegedStartService(self) -> None:
+        """Take every address; one that cannot be had is said in one line, and ends the start."""
+        try:
+            super().privilegedStartService()
+        except CannotListenError as error:
+            raise SystemExit(
+                f"relay: {error}  Is another relay running?  "
+                "Choose other addresses with --listen (relay.listen) and admin.listen."
+            ) from error
 
 
 class _Reach:

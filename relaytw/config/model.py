@@ -128,7 +128,7 @@ class LimitsConfig(Section):
     held_bytes: Count = 2_097_152
     bad_packets: Count = 20
     line_bytes: Annotated[int, Field(ge=1024), BeforeValidator(_number)] = 1_048_576
-    lines_per_turn: Count = 100
+    lines_per_turn: Count = 200
     text_chars: Count = 65_000
     text_spacing: SecondsOrNone = 1.0
     media_wait: SecondsOrNone = 15.0

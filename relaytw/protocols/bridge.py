@@ -103,6 +103,9 @@ class Bridge(LineReceiver):
             self._waiting.extend(lines)
             if self._turn is None and self.reading:
                 self._hand_on(self._house.lines_per_turn)
+        else:
+            # A line that drips in over a slow network is a sign of life too.
+            self.conversation.session.heard(iter(()))
         if self._lines.overflowed and not self._waiting:
             self._too_long()
 

@@ -243,14 +243,16 @@ class Conversation:
         desk = self.desk
         for packet, line in batch:
             try:
-                if isinstance(packet, (Chat, Pong)):
+                if isinstance(packet, Chat):
                     if desk.check(self, packet) and not self.proven:
                         desk.promote(self)
                     self.bad_in_a_row = 0
-                    if isinstance(packet, Chat):
-                        desk.chat(self, packet, line)
-                    else:
-                        desk.pong(self, packet)
+                    desk.chat(self, packet, line)
+                elif isinstance(packet, Pong):
+                    if desk.check(self, packet) and not self.proven:
+                        desk.promote(self)
+                    self.bad_in_a_row = 0
+                    desk.pong(self, packet)
                 elif isinstance(packet, BadLine):
                     raise packet
                 elif isinstance(packet, Handshake):

@@ -243,7 +243,9 @@ class Dispatcher(Service):
         if ended - started > STALL:
             self._note_stall(message, invocation, ended - started)
         if suspended is None:
-            self._close(lane, job, ended - started)
+            message.over = True
+            self._metrics.process.observe(ended - started)
+            self._free(lane, job)
         else:
             run = Run(lane, job, invocation, started)
             self._deadlines.add(run)

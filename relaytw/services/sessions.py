@@ -57,7 +57,7 @@ class HouseSettings:
     """Bytes of a line, lines worked in one turn, seconds that a peer may read nothing."""
 
     line_bytes: int = 1024 * 1024
-    lines_per_turn: int = 100
+    lines_per_turn: int = 200
     write_timeout: float = 90.0
     proof_required: bool = True
 

@@ -68,7 +68,7 @@ class MemoryApprovals:
         if device is None:
             if not register:
                 return None
-            device = self._add_device(client, Status.PENDING)
+            device = self._add_device(client, status)
         device.uuid = None
         device.status = status
         device.updated_at = self._now()
@@ -101,7 +101,7 @@ class MemoryApprovals:
         if room is None:
             if not register:
                 return None
-            room = self._add_room(client, room_id, room_id, Status.PENDING)
+            room = self._add_room(client, room_id, room_id, status)
         room.status = status
         room.updated_at = self._now()
         self._pending_rooms.pop(key, None)

@@ -47,6 +47,17 @@ class PinningTests(DoorCase):
         self.assertEqual(device.uuid, "three")
         self.assert_refused(ErrorCode.WRONG_IDENTITY, door, pass_, door.auth(3, uuid="one"))
 
+    def test_pinned_meanwhile(self) -> None:
+        """A burst that began before the device was pinned by another connection is not let in further."""
+        door = Door()
+        device = door.device(status=None)
+        pass_, auth = door.connect(), door.auth(uuid="other")
+        door.check(pass_, auth)
+        door.approvals.set_device(PHONE, Status.APPROVED)
+        door.check(door.connect(), door.auth(1))
+        self.assertEqual(device.uuid, "uuid")
+        self.assert_refused(ErrorCode.WRONG_IDENTITY, door, pass_, auth)
+
     def test_approved_anew(self) -> None:
         """As the refusal says, approving the device anew lets it be pinned to another deviceUUID."""
         door = Door()

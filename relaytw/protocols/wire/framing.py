@@ -40,7 +40,7 @@ class LineBuffer:
         self._tail = bytearray(lines.pop())
         if len(self._tail) > self.max_length:
             self._overflow()
-        if max(map(len, lines)) > self.max_length:
+        if len(data) + len(tail) > self.max_length and max(map(len, lines)) > self.max_length:
             self._overflow()
             too_long = next(i for i, line in enumerate(lines) if len(line) > self.max_length)
             return lines[:too_long]

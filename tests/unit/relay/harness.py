@@ -294,7 +294,9 @@ class RelayTestCase(OwnFolder):
     # -- the relay
 
     def start(self, sections: dict[str, dict[str, object]]) -> None:
-        """Start a relay with these keys on top of what tests need."""
+        """Start a relay with these keys on top of what tests need, instead of the one there was."""
+        if self.clock.getDelayedCalls():
+            self.successResultOf(self.relay.stopService())
         usual: dict[str, dict[str, object]] = {
             "auth": {"secret": SECRET, "approve_new_devices": True, "approve_new_rooms": True},
             "bots": {"load": ["relaytw.bots.builtin", "bot_of_a_test:bot"]},

@@ -167,10 +167,10 @@ class BeforeHandshakeTests(RelayTestCase):
         """And only so many bytes of them."""
         self.start({"limits": {"held_bytes": 10_000}})
         phone = self.connect(secret="other")
-        for _ in range(4):
-            phone.say("x" * 2_000)
+        for _ in range(3):
+            phone.say("x" * 2_500)
         self.assertOpen(phone)
-        phone.say("x" * 2_000)
+        phone.say("x" * 2_500)
         self.assertClosed(phone, CloseReason.HELD_TOO_MUCH, "held_too_much")
 
 
