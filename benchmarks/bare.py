@@ -67,8 +67,8 @@ def main() -> None:
     """Listen on loopback."""
     port, *secret = sys.argv[1:]
     factory = BareFactory(secret[0].encode() if secret else None)
-    reactor.listenTCP(int(port), factory, backlog=1024, interface="127.0.0.1")  # type: ignore[attr-defined]
-    reactor.run()  # type: ignore[attr-defined]
+    reactor.listenTCP(int(port), factory, backlog=1024, interface="127.0.0.1")  # type: ignore[arg-type]
+    reactor.run()
 
 
 if __name__ == "__main__":

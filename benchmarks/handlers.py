@@ -13,12 +13,12 @@ bot = Bot()
 @bot.command("# wait")
 async def wait(message: Message, text: str) -> str:  # noqa: ARG001
     """Answer after one turn of the reactor."""
-    await deferLater(reactor, 0)  # type: ignore[arg-type]
+    await deferLater(reactor, 0)
     return text
 
 
 @bot.command("# slow")
 async def slow(message: Message, text: str) -> str:  # noqa: ARG001
     """Answer after 0.2 s."""
-    await deferLater(reactor, 0.2)  # type: ignore[arg-type]
+    await deferLater(reactor, 0.2)
     return text

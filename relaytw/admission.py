@@ -3,7 +3,8 @@
 A slot is a permit taken at accept.  When none is free the oldest socket that has been silent for
 over `displace_after` seconds makes room.  Otherwise the newcomer stays in a small overflow for
 `overflow_seconds`: its handshake may show that it replaces its own dead twin, whose slot it then
-inherits, and a slot that becomes free meanwhile is given to whoever came first.
+inherits, and a slot that becomes free meanwhile is given to whoever came first; those who have
+introduced themselves go before those who have not.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from relaytw.messages import CloseReason
 from relaytw.permits import Permits
 from relaytw.protocols.conversation import SERVER_FULL, Conversation, Ending
 
+#: So many seconds longer than a silent socket may sit does a phone wait for its slot.
+_HAIR = 0.01
 _DISPLACED = Ending(CloseReason.DISPLACED, "silent for too long while others wait for a connection slot")
 
 
@@ -74,7 +77,7 @@ class Admission:
         arrived = self._overflow.get(conversation)
         if arrived is None or not self._silent:
             return 0.0
-        return max(0.0, arrived + self._settings.overflow_seconds - self._clock.seconds())
+        return max(0.0, arrived + self._settings.overflow_seconds + _HAIR - self._clock.seconds())
 
     def inherit(self, old: Conversation, new: Conversation) -> None:
         """Give a slotless conversation the slot of the one it replaces."""
@@ -103,7 +106,7 @@ class Admission:
             self._silent[conversation] = self._clock.seconds()
 
     def _settle(self) -> None:
-        """Give free slots, and those of displaced sockets, to the first in the overflow."""
+        """Give free slots, and those of displaced sockets, to the overflow: phones first, then by age."""
         if self._settling:
             return
         self._settling = True
@@ -111,12 +114,18 @@ class Admission:
             while self._overflow and (self.slots.tokens or self._displace()):
                 if not self.slots.try_acquire():
                     break
-                conversation, _ = self._overflow.popitem(last=False)
+                conversation = self._next()
+                del self._overflow[conversation]
                 self._seat(conversation)
                 conversation.session.seated()
         finally:
             self._settling = False
         self._arm()
+
+    def _next(self) -> Conversation:
+        # Those who have said who they are first, or silent sockets would hand the slots to each other.
+        waiting = self._overflow
+        return next((one for one in waiting if one.handshake is not None), next(iter(waiting)))
 
     def _displace(self) -> bool:
         if not self._silent:

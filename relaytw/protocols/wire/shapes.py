@@ -87,11 +87,13 @@ class HandshakeShape(Struct, rename="camel"):
     device_info: str | None = None
 
     def value(self, dialect: Dialect) -> Handshake:
-        """The frozen value of it.  Raises BadLine when a name is too long to be kept."""
+        """The frozen value of it.  Raises BadLine for a bot without a name, and a name too long to be kept."""
         for name, value, limit in (
             ("botName", self.bot_name, BOT_CHARS),
             ("deviceID", self.device_id, DEVICE_CHARS),
         ):
+            if not value.strip() and name == "botName":
+                raise BadLine("botName is empty", ErrorCode.BAD_HANDSHAKE)
             if len(value) > limit:
                 raise BadLine(f"{name} is longer than {limit} characters", ErrorCode.BAD_HANDSHAKE)
         return Handshake(

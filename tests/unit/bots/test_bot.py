@@ -68,7 +68,7 @@ class CommandTests(SynchronousTestCase):
             "sides: 'six' 은(는) 숫자가 아닙니다.\n사용법: # dice {sides} [--times=n]\nThrows dice.",
         )
         self.assertEqual(
-            self.call("# dice").__str__().splitlines()[0],
+            str(self.call("# dice")).splitlines()[0],
             "sides 값이 필요합니다.",
         )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from http.client import HTTPConnection
 from io import BytesIO
@@ -12,10 +11,10 @@ from typing import Any
 
 import msgspec
 from click.testing import CliRunner, Result
-from twisted.trial.unittest import SynchronousTestCase
 
 from relaytw.cli.main import relayctl
 from relaytw.cli.target import Outside
+from tests.unit.folders import OwnFolder
 
 NOW = 10_000.0
 
@@ -81,17 +80,14 @@ class _Socket:
     def close(self) -> None: ...
 
 
-class CliTestCase(SynchronousTestCase):
+class CliTestCase(OwnFolder):
     """Runs relayctl in a folder of its own that holds a token."""
 
     def setUp(self) -> None:
         self.relay = FakeRelay()
         self.environ: dict[str, str] = {}
         self.sleep: Callable[[float], None] = lambda _: None
-        self.folder = Path(self.mktemp())
-        self.folder.mkdir()
-        self.addCleanup(os.chdir, Path.cwd())
-        os.chdir(self.folder)
+        self.folder = self.enter_folder()
         self.write("relay-state/admin-token", "open-sesame\n")
 
     def write(self, path: str, text: str) -> None:

@@ -16,7 +16,6 @@ from relaytw.messages import Chat, ClientKey, Dialect, ErrorCode, Handshake, Med
 from relaytw.phone import Identity, SimulatedPhone
 from relaytw.protocols import wire
 from tests.unit.cli.fakes import CliTestCase
-from tests.unit.folders import OwnFolder
 
 PATIENCE = 10.0
 
@@ -202,7 +201,7 @@ class PipeTests(TalkTestCase):
         self.assert_left(1)
 
 
-class OptionsTests(OwnFolder, CliTestCase):
+class OptionsTests(CliTestCase):
     def test_not_understood(self) -> None:
         """What a phone cannot be is refused before anything is asked of the relay."""
         for option, value in (

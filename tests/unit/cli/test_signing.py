@@ -11,10 +11,9 @@ import click
 from relaytw.cli.signing import Key, approve, signing_key
 from relaytw.cli.target import Options, Outside
 from tests.unit.cli.fakes import NOW, CliTestCase
-from tests.unit.folders import OwnFolder
 
 
-class SigningTestCase(OwnFolder, CliTestCase):
+class SigningTestCase(CliTestCase):
     def options(self) -> Options:
         """The options of a relayctl that was given none."""
         return Options(outside=Outside(self.environ, lambda: NOW, self.sleep, self.relay.connect))

@@ -22,7 +22,6 @@ from relaytw.messages import Chat, ClientKey, Dialect, ErrorCode, Reply, Text
 from relaytw.phone import Identity
 from relaytw.protocols import wire
 from tests.unit.cli.fakes import CliTestCase
-from tests.unit.folders import OwnFolder
 
 PATIENCE = 5.0
 
@@ -250,7 +249,7 @@ class SummaryTests(SynchronousTestCase):
         self.assertFalse(Counts().perfect)
 
 
-class OptionsTests(OwnFolder, CliTestCase):
+class OptionsTests(CliTestCase):
     def test_not_understood(self) -> None:
         """What no load can be is refused before anything is asked of the relay."""
         for option in ("--phones", "--rate", "--rooms", "--for"):

@@ -124,6 +124,22 @@ class SilentSocketTests(AdmissionTestCase):
         self.assertEqual(len(self.stages.registry), 20)
 
 
+    def test_few(self) -> None:
+        """Nor can sockets that say nothing hand the last slots to each other."""
+        phones = self.full_house(98)
+        sockets = self.silent(20)
+        for number in range(2):
+            phone = self.connect(f"late-{number}").hello()
+            for _ in range(11):
+                self.advance(0.1)
+                back = [socket for socket in sockets if socket.closed]
+                sockets = [s for s in sockets if not s.closed] + self.silent(len(back))
+            self.assertEqual(phone.greetings, [(True, True)], f"phone {number} was kept out")
+            for one in phones:
+                one.pong()
+        self.assertEqual(len(self.stages.registry), 100)
+
+
 class TwinTests(AdmissionTestCase):
     def test_inherits(self) -> None:
         """A phone whose dead twin still holds a slot gets in, proves itself and inherits it."""

@@ -1,0 +1,126 @@
+"""The figures as a table, with the bar that each should reach."""
+
+from __future__ import annotations
+
+import platform
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple
+
+import psutil
+
+import twisted
+from benchmarks import drip, latency, throughput
+from benchmarks.drip import Drip
+from benchmarks.flood import Flood
+from benchmarks.idle import Idle
+from benchmarks.latency import Times
+
+BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+
+
+class Row(NamedTuple):
+    """One figure: what, how much, the bar in words, and whether it was reached (None: no bar)."""
+
+    what: str
+    figure: str
+    bar: str = ""
+    reached: bool | None = None
+
+
+def of_throughput(rates: dict[str, list[float]]) -> list[Row]:
+    """Messages a second, and ratios to the bare server with HMAC."""
+    bars = {"queued": 0.45, "direct": 0.55, "queued, awaiting": 0.12}
+    ratios = throughput.ratios(rates)
+    rows = [Row(f"throughput, {name}", f"{median(rate):,.0f} messages/s") for name, rate in rates.items()]
+    for name, bar in bars.items():
+        ratio = ratios[name]
+        rows.append(
+            Row(f"throughput, {name} by bare+HMAC", f"{ratio:.2f}", f"at least {bar:.2f}", ratio >= bar)
+        )
+    return rows
+
+
+def of_latency(times: dict[str, list[Times]]) -> list[Row]:
+    """Percentiles at the given rate, and what they are measured against."""
+    rows = []
+    base50, base99 = (latency.middle(times["bare+HMAC"], percent) for percent in (50, 99))
+    for name, every in times.items():
+        p50, p99 = latency.middle(every, 50), latency.middle(every, 99)
+        unanswered = sum(one.unanswered for one in every)
+        shown = f"p50 {p50 * 1000:.2f} ms, p99 {p99 * 1000:.2f} ms, {unanswered} unanswered"
+        if name == "bare+HMAC":
+            rows.append(Row(f"latency at {latency.RATE:,}/s, {name}", shown))
+            continue
+        reached = p50 <= 2 * base50 and p99 <= base99 + 0.010 and not unanswered
+        bar = "p50 at most 2 x bare's, p99 at most bare's + 10 ms"
+        rows.append(Row(f"latency at {latency.RATE:,}/s, {name}", shown, bar, reached))
+    return rows
+
+
+def of_flood(floods: Sequence[Flood]) -> list[Row]:
+    """Others' p99 under a flood by their p99 alone."""
+    rows = []
+    for who in floods[0].alone:
+        ratio = median(flood.ratio(who) for flood in floods)
+        unanswered = sum(flood.flooded[who].unanswered for flood in floods)
+        p99 = median(flood.flooded[who].at(99) for flood in floods)
+        figure = f"{ratio:.2f} (p99 {p99 * 1000:.1f} ms, {unanswered} unanswered)"
+        rows.append(
+            Row(
+                f"one room flooded, rooms of {who}",
+                figure,
+                "at most 1.5, all answered",
+                ratio <= 1.5 and not unanswered,
+            )
+        )
+    return rows
+
+
+def of_drip(drips: list[Drip]) -> list[Row]:
+    """The last tenth of a dripping line by its first, and the bystander."""
+    tenths, bystander = drip.ratio(drips), median(one.bystander for one in drips)
+    return [
+        Row(
+            "1 MiB line in 64-byte segments, last tenth by first",
+            f"{tenths:.2f}",
+            "at most 1.5",
+            tenths <= 1.5,
+        ),
+        Row("bystander's p99 meanwhile by alone", f"{bystander:.2f}", "at most 1.5", bystander <= 1.5),
+    ]
+
+
+def of_idle(one: Idle) -> list[Row]:
+    """Memory and CPU of idle phones."""
+    memory, core = one.bytes_per_phone, one.core
+    return [
+        Row("memory of an idle phone", f"{memory / 1024:.1f} KiB", "at most 5 KiB", memory <= 5 * 1024),
+        Row("1,000 idle phones", f"{core * 100:.2f} % of a core", "under 2 %", core < 0.02),
+    ]
+
+
+def table(rows: Sequence[Row]) -> str:
+    """The rows in Markdown."""
+    words = {None: "", True: "yes", False: "**no**"}
+    lines = ["| what | measured | bar | reached |", "|---|---|---|---|"]
+    lines += [f"| {row.what} | {row.figure} | {row.bar} | {words[row.reached]} |" for row in rows]
+    return "\n".join(lines)
+
+
+def write(document: Path, text: str, rounds: int) -> None:
+    """Put the table into its place in the document."""
+    memory = psutil.virtual_memory().total / 2**30
+    about = (
+        f"Measured on {datetime.now(UTC):%Y-%m-%d}: {psutil.cpu_count()} cores, {memory:.0f} GiB, "
+        f"{platform.system()}, Python {platform.python_version()}, Twisted {twisted.__version__}; "
+        f"median of {rounds} rounds."
+    )
+    old = document.read_text(encoding="utf-8")
+    new = f"{BEGIN}\n{about}\n\n{text}\n{END}"
+    document.write_text(
+        re.sub(f"{BEGIN}.*{END}", lambda _: new, old, count=1, flags=re.DOTALL), encoding="utf-8"
+    )
