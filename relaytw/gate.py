@@ -100,6 +100,10 @@ class GateSettings:
     twin_window: float = 1.0
 
 
+#: Stands for a generation in which nothing was said; most phones are quiet most of the time.
+_NOTHING: dict[int, float] = {}
+
+
 class _Recent:
     """When which text was said lately: with a logId, and without.
 
@@ -110,10 +114,7 @@ class _Recent:
     __slots__ = ("_bare", "_named", "_older_bare", "_older_named", "_since")
 
     def __init__(self) -> None:
-        self._named: dict[int, float] = {}
-        self._bare: dict[int, float] = {}
-        self._older_named: dict[int, float] = {}
-        self._older_bare: dict[int, float] = {}
+        self._named = self._bare = self._older_named = self._older_bare = _NOTHING
         self._since = 0.0
 
     def is_twin(self, chat: Chat, now: float, window: float, limit: int) -> bool:
@@ -124,10 +125,14 @@ class _Recent:
         if chat.log_id:
             if (self._bare or self._older_bare) and _taken(what, self._bare, self._older_bare, now - window):
                 return True
+            if self._named is _NOTHING:
+                self._named = {}
             self._named[what] = now
         else:
             if _taken(what, self._named, self._older_named, now - window):
                 return True
+            if self._bare is _NOTHING:
+                self._bare = {}
             self._bare[what] = now
         return False
 
@@ -138,8 +143,8 @@ class _Recent:
             self._turn_over(self._since)
 
     def _turn_over(self, now: float) -> None:
-        self._older_named, self._named = self._named, {}
-        self._older_bare, self._bare = self._bare, {}
+        self._older_named, self._named = self._named, _NOTHING
+        self._older_bare, self._bare = self._bare, _NOTHING
         self._since = now
 
 
@@ -167,7 +172,7 @@ class _Seen:
 class Pass:
     """What the gate gives a connection at its handshake."""
 
-    __slots__ = ("client", "device", "proof", "seen", "serial", "verifier")
+    __slots__ = ("client", "device", "seen", "serial", "verifier")
 
     def __init__(self, client: ClientKey, device: Device, verifier: Verifier, serial: int) -> None:
         self.client = client
@@ -175,7 +180,6 @@ class Pass:
         self.verifier = verifier
         self.serial = serial
         self.seen: _Seen | None = None
-        self.proof: Auth | None = None
 
 
 class Gate:
@@ -196,6 +200,8 @@ class Gate:
         self._seen: dict[ClientKey, _Seen] = {}
         self._remembered = 0
         self._serials = 0
+        self._proof_of: Pass | None = None
+        self._proof: Auth | None = None
 
     @property
     def remembered(self) -> int:
@@ -253,9 +259,8 @@ class Gate:
                 ErrorCode.STALE,
                 f"the phone's clock is {skew:+.0f} s off (allowed: {settings.max_clock_skew:g} s)",
             )
-        proof = pass_.proof
         pinned = pass_.device.uuid == auth.device_uuid
-        if pinned and proof is not None and proof.signature == auth.signature and proof == auth:
+        if pinned and self._proof_of is pass_ and self._proof == auth:
             # Packets signed within a millisecond carry the same auth: it was verified just now.
             return True
         if pass_.verifier.verify(auth) is None:
@@ -266,7 +271,7 @@ class Gate:
             self._pin(pass_.device, auth.device_uuid)
         first = self._first_shown(pass_, auth, resendable, now)
         if first:
-            pass_.proof = auth
+            self._proof_of, self._proof = pass_, auth
         return first
 
     def identify(self, pass_: Pass, chat: Chat, line: bytes) -> str | None:

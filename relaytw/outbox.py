@@ -67,7 +67,7 @@ class _Room:
 class _Box:
     __slots__ = (
         "away_since", "bytes", "client", "count", "dialect", "line", "media_until", "rooms", "timer",
-        "unconfirmed", "writable",
+        "unconfirmed", "unconfirmed_bytes", "writable",
     )  # fmt: skip
 
     def __init__(self, client: ClientKey, now: float) -> None:
@@ -77,7 +77,8 @@ class _Box:
         self.dialect = Dialect.V32
         self.writable = True
         self.rooms: OrderedDict[str, _Room] | None = None
-        self.unconfirmed: deque[Entry | Reply] | None = None
+        self.unconfirmed: list[Entry | Reply] | None = None
+        self.unconfirmed_bytes = 0
         self.count = 0
         self.bytes = 0
         self.media_until = 0.0
@@ -178,8 +179,8 @@ class Outbox:
     def alive(self, client: ClientKey, line: Line) -> None:
         """Something was heard over this line: what was written before has arrived."""
         box = self._boxes.get(client)
-        if box is not None and box.line is line and box.unconfirmed:
-            box.unconfirmed.clear()
+        if box is not None and box.line is line:
+            box.unconfirmed = None
 
     def writable(self, client: ClientKey, line: Line, *, writable: bool) -> None:
         """The phone reads slower than we write, or has caught up."""
@@ -212,10 +213,20 @@ class Outbox:
         metrics = self._metrics
         metrics.replies_sent += 1
         metrics.send.counts[0] += 1
-        if box.unconfirmed is None:
-            box.unconfirmed = deque(maxlen=self._settings.per_client)
-        box.unconfirmed.append(reply)
+        self._remember(box, reply, len(text))
         return True
+
+    def _remember(self, box: _Box, written: Entry | Reply, size: int) -> None:
+        """Keep what was written until the phone gives a sign of life; of too much, the later half."""
+        kept = box.unconfirmed
+        if kept is None:
+            kept, box.unconfirmed_bytes = [], 0
+            box.unconfirmed = kept
+        kept.append(written)
+        box.unconfirmed_bytes += size
+        if len(kept) > self._settings.per_client or box.unconfirmed_bytes > self._settings.bytes:
+            del kept[: (len(kept) + 1) // 2]
+            box.unconfirmed_bytes = sum(map(_kept_size, kept))
 
     def _fit(self, reply: Reply) -> Reply:
         part = reply.part
@@ -325,9 +336,7 @@ class Outbox:
         line.say(data)
         self._metrics.replies_sent += 1
         self._metrics.send.observe(now - entry.at)
-        if box.unconfirmed is None:
-            box.unconfirmed = deque(maxlen=self._settings.per_client)
-        box.unconfirmed.append(entry)
+        self._remember(box, entry, entry.size)
         if is_media(reply):
             wait = self._media_wait(reply)
             box.media_until = now + wait
@@ -343,7 +352,7 @@ class Outbox:
         """Put what was written to a dead line back in front of its room's queue."""
         unconfirmed, box.unconfirmed = box.unconfirmed, None
         now = self._clock.seconds()
-        for item in reversed(unconfirmed or ()):
+        for item in reversed(unconfirmed or []):
             entry = item if isinstance(item, Entry) else Entry(item, now, _size(item), False)
             if box.rooms is None:
                 box.rooms = OrderedDict()
@@ -371,6 +380,10 @@ def is_media(reply: Reply) -> bool:
     """Is this media, by its type or by how its text begins?"""
     part = reply.part
     return isinstance(part, Media) or part.text.startswith(MEDIA_PREFIXES)
+
+
+def _kept_size(written: Entry | Reply) -> int:
+    return written.size if isinstance(written, Entry) else _size(written)
 
 
 def _size(reply: Reply) -> int:

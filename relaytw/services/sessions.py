@@ -104,6 +104,7 @@ class Sessions(Service):
         self._proof_required = settings.proof_required
         self._server_version = server_version
         self._open: set[Conversation] = set()
+        self._stopped = False
         self._log = Logger(namespace="relaytw.session")
 
     @property
@@ -116,6 +117,7 @@ class Sessions(Service):
     def stopService(self) -> None:
         """Close every connection; phones come back by themselves."""
         super().stopService()
+        self._stopped = True
         for conversation in list(self._open):
             conversation.session.end(Ending(CloseReason.SHUTDOWN))
         self.stages.admission.stop()
@@ -135,7 +137,10 @@ class Sessions(Service):
             connections=len(self._open),
         )
         bridge.conversation = conversation
-        self.stages.admission.arrived(conversation)
+        if self._stopped:
+            conversation.session.end(Ending(CloseReason.SHUTDOWN))
+        else:
+            self.stages.admission.arrived(conversation)
 
     def batch_over(self) -> None:
         """A batch of lines was handed over."""

@@ -19,7 +19,7 @@ import msgspec
 import pytest_twisted  # type: ignore[import-untyped]
 import treq
 from twisted.internet import reactor as _reactor
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.endpoints import HostnameEndpoint, connectProtocol
 from twisted.internet.error import ProcessExitedAlready
 from twisted.internet.protocol import ProcessProtocol
@@ -228,11 +228,16 @@ class Site:
         """The connections that have ended, and why."""
         return msgspec.json.decode((await self.ask("/api/v1/closes"))[1], type=Listing[Close]).items
 
-    async def quiet(self) -> RelayStatus:
-        """The relay's status once nobody is connected and nothing is being handled."""
+    async def idle(self) -> RelayStatus:
+        """The relay's status once no message waits or is being handled."""
         return await eventually_asked(
-            self.status, lambda s: not (s.connections or s.running or s.waiting), "a relay with nothing to do"
+            self.status, lambda s: not (s.running or s.waiting), "a relay with nothing to do"
         )
+
+    async def deserted(self) -> RelayStatus:
+        """The relay's status once nobody is connected and nothing is being handled."""
+        await eventually_asked(self.status, lambda s: not s.connections, "a relay without connections")
+        return await self.idle()
 
     def identity(
         self, device: str, bot: str = "bot", dialect: Dialect = Dialect.V32, secret: bytes | None = None
@@ -312,6 +317,9 @@ class Phone:
 
 
 async def together(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
-    """Do all of this at once; fails with the first that fails."""
-    begun = [Deferred.fromCoroutine(piece) for piece in work]
-    return [await piece for piece in begun]
+    """Do all of this at once; fails with the first that failed, when all are over."""
+    results: list[Any] = await DeferredList([Deferred.fromCoroutine(w) for w in work], consumeErrors=True)
+    for done, result in results:
+        if not done:
+            result.raiseException()
+    return [result for _, result in results]

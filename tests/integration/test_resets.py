@@ -28,7 +28,7 @@ async def served(site: Site, number: int, text: str) -> Phone:
 async def test_resets(open_site: Site) -> None:
     """Eighty phones reset and reconnect at once, ten times: all are served, and nothing is left behind."""
     relay = await open_site.start()
-    await open_site.quiet()
+    await open_site.deserted()
     before = open_files(relay)
     phones = await together([served(open_site, n, "begin") for n in range(PHONES)])
     for turn in range(ROUNDS):
@@ -39,7 +39,7 @@ async def test_resets(open_site: Site) -> None:
     assert (await open_site.status()).clients == PHONES
     for phone in phones:
         phone.reset()
-    status = await open_site.quiet()
+    status = await open_site.deserted()
     assert (status.connections, status.clients, status.overflow, status.provisional) == (0, 0, 0, 0)
     await eventually(lambda: open_files(relay) <= before, f"{before} open files")
     assert (status.accepted, status.failed) == (PHONES * (ROUNDS + 1), 0)
@@ -49,7 +49,7 @@ async def test_resets(open_site: Site) -> None:
 async def test_resets_in_the_middle(open_site: Site) -> None:
     """Connections that break in the middle of a line, or before their answers, leave nothing behind."""
     relay = await open_site.start()
-    await open_site.quiet()
+    await open_site.deserted()
     before = open_files(relay)
     for turn in range(5):
         phones = await together([open_site.phone(f"phone-{n}") for n in range(40)])
@@ -61,7 +61,7 @@ async def test_resets_in_the_middle(open_site: Site) -> None:
             phone.reset()
         for phone in phones[1::2]:
             phone.wire.hang_up()
-    status = await open_site.quiet()
+    status = await open_site.deserted()
     assert (status.connections, status.failed, status.lanes) == (0, 0, 0)
     await eventually(lambda: open_files(relay) <= before, f"{before} open files")
     await eventually_asked(open_site.status, lambda s: s.running == 0, "an idle relay")

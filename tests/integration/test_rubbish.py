@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from twisted.internet.endpoints import HostnameEndpoint, connectProtocol
 from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
 from relaytw.protocols.wire.phone import encode_handshake
@@ -42,10 +43,7 @@ RUBBISH = {
     # Its random part may hold the end of a line.
     "a TLS hello": (_tls_hello(), None),
     "no bot name": (b'{"event":"handshake","data":{"version":"3.3.3","deviceID":"x"}}\n', "bad_handshake"),
-    "another dialect": (
-        b'{"event":"handshake","data":{"botName":"b","version":"9.9.9","deviceID":"x"}}\n',
-        "unknown_dialect",
-    ),
+    "an abandoned dialect": (b'{"type":"handshake","auth":{},"info":{}}\n', "unknown_dialect"),
     "a message first": (b'{"event":"analyze","data":{"room":"r","text":"t"}}\n' * 3, "handshake_timeout"),
     "messages first": (b'{"event":"analyze","data":{"room":"r","text":"t"}}\n' * 100, "held_too_much"),
 }
@@ -164,7 +162,7 @@ async def test_names_that_are_no_text(open_site: Site) -> None:
     assert relay.out.count(b"\n") == before + 2
     transport: Any = stranger.transport
     transport.loseConnection()
-    await open_site.quiet()
+    await open_site.deserted()
 
 
 @scenario(30)
@@ -180,5 +178,5 @@ async def test_byte_by_byte(open_site: Site) -> None:
     transport.write = write
     for byte in b"".join(said):
         transport.write(bytes([byte]))
-        await eventually(lambda: True, "a turn of the reactor")
+        await deferLater(reactor, 0)
     await phone.hears("에코: 한 글자씩")

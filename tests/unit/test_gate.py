@@ -168,6 +168,17 @@ class RepetitionTests(DoorCase):
         self.assertIs(door.check(second, auths[2]), False)
         self.assertIs(door.check(second, door.auth(6)), True)
 
+    def test_room_made_by_time(self) -> None:
+        """What is too old to come again makes room for more, and nothing else is refused for it."""
+        door = Door(per_client=2)
+        pass_ = door.connect()
+        for number in range(2):
+            door.check(pass_, door.auth(300_000 + number - 1))
+        door.clock.advance(600.5)
+        door.check(pass_, door.auth())
+        self.assertEqual(door.gate.remembered, 1)
+        self.assertTrue(door.check(pass_, door.auth(-300_000)))
+
     def test_bounded_in_total(self) -> None:
         """The bound in all holds whichever client shows more, and spares the others' signatures."""
         door = Door(total=4)

@@ -156,6 +156,15 @@ class TwinTests(DoorCase):
         enter(door, pass_, chat(log_id=""))
         self.assertIsNone(enter(door, pass_, chat(log_id="1")))
 
+    def test_bounded(self) -> None:
+        """A flood pushes the oldest texts out of the window: it cannot make it grow."""
+        door = Door(per_client=10)
+        pass_ = door.connect()
+        enter(door, pass_, chat())
+        for number in range(20):
+            enter(door, pass_, chat(f"text {number}", str(number)))
+        self.assertIsNotNone(enter(door, pass_, chat(log_id="1")))
+
     @given(
         st.permutations([(text, path) for text in range(6) for path in (True, False)]),
         st.lists(st.sampled_from([0.0, 0.01, 0.08]), min_size=12, max_size=12),

@@ -120,6 +120,22 @@ class OutboxTests(SynchronousTestCase):
         self.outbox.attach(PHONE, second, Dialect.V32)
         self.assertEqual(second.said, ["lost 1", "lost 2"])
 
+    def test_never_a_sign_of_life(self) -> None:
+        """Of what a phone never confirms only the latest is kept, bounded in count and in bytes."""
+        for settings in ({"bytes": 100}, {"per_client": 10}):
+            self.outbox, self.line = self.make(**settings), Line()
+            self.attach()
+            for number in range(50):
+                self.send(f"text {number:05}")
+            self.outbox.detach(PHONE, self.line, dead=True)
+            self.assertLessEqual(self.outbox.waiting, 10)
+            self.assertLessEqual(self.outbox.waiting_bytes, 100)
+            successor = self.line = Line()
+            self.attach()
+            resent = [int(text.removeprefix("text ")) for text in successor.said]
+            self.assertEqual(resent, list(range(50 - len(resent), 50)))
+            self.assertGreaterEqual(len(resent), 5)
+
     def test_clean_goodbye(self) -> None:
         """A phone that closed properly has read what was written: nothing is sent twice."""
         self.attach()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from relaytw.messages import CloseReason
-from tests.unit.relay.harness import Phone, RelayTestCase
+from tests.unit.relay.harness import RelayTestCase
+from tests.unit.relay.phones import Phone
 
 
 class AdmissionTestCase(RelayTestCase):
@@ -123,7 +124,6 @@ class SilentSocketTests(AdmissionTestCase):
             self.assertEqual(phone.greetings, [(True, True)], f"phone {number} was kept out")
         self.assertEqual(len(self.stages.registry), 20)
 
-
     def test_few(self) -> None:
         """Nor can sockets that say nothing hand the last slots to each other."""
         phones = self.full_house(98)
@@ -229,10 +229,10 @@ class PenaltyTests(AdmissionTestCase):
         super().setUp()
         self.advance(61)
 
-    def flap(self, times: int, **about: str) -> Phone:
+    def flap(self, times: int, host: str = "10.0.0.7") -> Phone:
         """Connect so often within a minute, and never prove anything; the last connection."""
         for _ in range(times):
-            phone = self.connect(**about).hello()
+            phone = self.connect(host=host).hello()
             self.advance(1)
             last = phone
             if not phone.closed:

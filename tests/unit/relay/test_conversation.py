@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from relaytw.messages import CloseReason, Dialect, Status
-from relaytw.protocols.wire.phone import HandshakeComplete, PingPacket
-from tests.unit.relay.harness import Phone, RelayTestCase
+from relaytw.protocols.wire.phone import HandshakeComplete, PingPacket, encode_handshake
+from tests.unit.relay.harness import RelayTestCase
+from tests.unit.relay.phones import Phone
 
 
 class HandshakeTests(RelayTestCase):
@@ -68,12 +69,7 @@ class HandshakeTests(RelayTestCase):
         self.assertClosed(phone, CloseReason.WRONG_IDENTITY, "wrong_identity")
 
     def _opening(self, phone: Phone) -> tuple[bytes, bytes]:
-        asked: list[bytes] = []
-        send, phone.send = phone.send, asked.append  # type: ignore[method-assign]
-        phone.hello()
-        phone.say("# echo 안녕")
-        phone.send = send  # type: ignore[method-assign]
-        return asked[0], asked[1]
+        return encode_handshake(phone.identity.handshake()), phone.line("# echo 안녕", auth=phone.sign())
 
 
 class Handshake33Tests(HandshakeTests):

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from relaytw.bots import Media
 from relaytw.messages import CloseReason
-from tests.unit.relay.harness import DELAY, Phone, RelayTestCase
+from tests.unit.relay.harness import RelayTestCase, Sections
+from tests.unit.relay.phones import DELAY, Phone
 
 NO_PINGS: dict[str, object] = {"interval": 100_000, "jitter": 0}
 
 
 class StrikeTests(RelayTestCase):
-    sections = {"ping": NO_PINGS}
+    sections: ClassVar[Sections] = {"ping": NO_PINGS}
 
     def quiet(self) -> Phone:
         """A phone that is on and has had its first ping."""
@@ -83,7 +86,7 @@ class StrikeTests(RelayTestCase):
 
 
 class PausedTests(RelayTestCase):
-    sections = {"ping": NO_PINGS, "limits": {"backlog_per_connection": 10}}
+    sections: ClassVar[Sections] = {"ping": NO_PINGS, "limits": {"backlog_per_connection": 10}}
 
     def test_not_read(self) -> None:
         """While the relay does not read a phone it cannot hear it, and does not hold that against it."""
@@ -128,11 +131,11 @@ class PausedTests(RelayTestCase):
         self.assertIsNone(phone.conversation.round_trip_ms)
 
     def answer_last_ping(self, phone: Phone) -> None:
-        phone._answer(phone.conversation.pings[-1] if phone.conversation.pings else 0)
+        phone.answer(phone.conversation.pings[-1] if phone.conversation.pings else 0)
 
 
 class PingTests(RelayTestCase):
-    sections = {"limits": {"read_timeout": 1000}}
+    sections: ClassVar[Sections] = {"limits": {"read_timeout": 1000}}
 
     def test_regular(self) -> None:
         """A phone is pinged within the first five seconds, and every thirty from then on."""
@@ -175,7 +178,7 @@ class PingTests(RelayTestCase):
 
 
 class LineTests(RelayTestCase):
-    sections = {"limits": {"line_bytes": 2048}, "ping": NO_PINGS}
+    sections: ClassVar[Sections] = {"limits": {"line_bytes": 2048}, "ping": NO_PINGS}
 
     def line_of(self, phone: Phone, size: int) -> bytes:
         """A chat packet whose line has this many bytes."""
@@ -227,7 +230,7 @@ class LineTests(RelayTestCase):
 
 
 class TurnTests(RelayTestCase):
-    sections = {"limits": {"lines_per_turn": 100}}
+    sections: ClassVar[Sections] = {"limits": {"lines_per_turn": 100}}
 
     def test_flood(self) -> None:
         """Thousands of lines in one read leave others their turn after every hundred."""
@@ -237,7 +240,7 @@ class TurnTests(RelayTestCase):
         self.assertEqual(phone.wire.producerState, "paused")
         other.say("# echo between")
         self.assertEqual(other.texts, ["에코: between"])
-        self.assertEqual(self.counted_turn_by_turn(20), list(range(200, 2001, 100)) + [2000])
+        self.assertEqual(self.counted_turn_by_turn(20), [*range(200, 2001, 100), 2000])
         self.assertEqual(phone.wire.producerState, "producing")
 
     def counted_turn_by_turn(self, turns: int) -> list[int]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from twisted.logger import globalLogPublisher
+from typing import cast
+
+from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 
 from relaytw.messages import CloseReason
-from tests.unit.relay.harness import Phone, RelayTestCase
+from tests.unit.relay.harness import RelayTestCase
+from tests.unit.relay.phones import Phone
 
 
 class UnprovenTests(RelayTestCase):
@@ -158,17 +161,14 @@ class ProvenTests(RelayTestCase):
 
     def test_fight(self) -> None:
         """Two phones with one identity are noticed, and both are named."""
-        told = []
-
-        def note(event: object) -> None:
-            told.append(event)
-
+        told: list[LogEvent] = []
+        note = cast("ILogObserver", told.append)
         globalLogPublisher.addObserver(note)
         self.addCleanup(globalLogPublisher.removeObserver, note)
         for number in range(6):
             self.proven(host=f"10.0.0.{7 + number % 2}")
             self.advance(4)
-        fights = [e for e in told if isinstance(e, dict) and "fought over" in str(e.get("log_format"))]
+        fights = [event for event in told if "fought over" in str(event.get("log_format"))]
         self.assertEqual(len(fights), 1)
         self.assertEqual({fights[0]["one"][:8], fights[0]["other"][:8]}, {"10.0.0.7", "10.0.0.8"})
 

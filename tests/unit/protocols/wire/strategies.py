@@ -85,7 +85,7 @@ chats = st.builds(
 handshakes = st.builds(
     Handshake,
     dialect=dialects,
-    bot=st.text(max_size=30),
+    bot=st.text(max_size=30).filter(str.strip),
     device=st.text(max_size=100),
     version=texts,
     client_type=texts.filter(bool),

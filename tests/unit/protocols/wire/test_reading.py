@@ -133,8 +133,8 @@ class HandshakeTests(ReadingTests):
         self.refused(line({"event": "handshake"}), ErrorCode.BAD_HANDSHAKE)
 
     def test_names_too_long(self) -> None:
-        """Names that no table holds are refused at the door; long device information is cut."""
-        for fields in ({"botName": "가" * 31}, {"deviceID": "x" * 101}):
+        """Names that no table holds, or that are none, are refused; long device information is cut."""
+        for fields in ({"botName": "가" * 31}, {"deviceID": "x" * 101}, {"botName": " "}):
             for value in (self.required | fields, {"event": "handshake", "data": self.required | fields}):
                 self.refused(line(value), ErrorCode.BAD_HANDSHAKE)
         packet = decode(
