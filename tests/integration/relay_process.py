@@ -224,6 +224,10 @@ class Site:
         """The relay in one glance."""
         return msgspec.json.decode((await self.ask("/api/v1/status"))[1], type=RelayStatus)
 
+    async def ask_metrics(self) -> str:
+        """What Prometheus would be told."""
+        return (await self.ask("/metrics"))[1].decode()
+
     async def closes(self) -> list[Close]:
         """The connections that have ended, and why."""
         return msgspec.json.decode((await self.ask("/api/v1/closes"))[1], type=Listing[Close]).items

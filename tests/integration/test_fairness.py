@@ -46,7 +46,7 @@ def slow(open_site: Site) -> Site:
     return open_site
 
 
-async def all_answered(phone: Phone, texts: list[str], seconds: float = 20) -> None:
+async def all_answered(phone: Phone, texts: list[str], seconds: float = 15) -> None:
     """Every one of these texts has come back, and none of them twice."""
     await eventually(lambda: len(phone.replies) >= len(texts), f"{len(texts)} replies", seconds)
     assert Counter(phone.texts) == Counter(texts)
@@ -133,6 +133,7 @@ async def test_large_messages(slow: Site) -> None:
 @scenario(60)
 async def test_deaf_phone(slow: Site) -> None:
     """A phone that does not read holds up nobody, and has everything once it reads again."""
+    slow.configure({"limits.outbox_bytes": "100000000"})
     await slow.start()
     deaf, other = await slow.phone("deaf"), await slow.phone("other")
     deaf.wire.transport.pauseProducing()  # type: ignore[union-attr]
