@@ -331,8 +331,6 @@ class Gate:
         seen = pass_.seen
         if seen is None or seen.forgotten:
             seen = self._adopt(pass_)
-        if pass_.serial > seen.serial:
-            seen.previous, seen.serial = seen.serial, pass_.serial
         name = auth.signature[:32]
         shown = seen.signatures.get(name)
         if shown is None:
@@ -340,6 +338,10 @@ class Gate:
                 raise Refused(
                     ErrorCode.STALE, "older than what is remembered of this phone; it sent too much"
                 )
+            if pass_.serial > seen.serial:
+                # Only who shows something new is the client's latest connection: a thief who shows
+                # what he has overheard does not come between the phone and what it sends again.
+                seen.previous, seen.serial = seen.serial, pass_.serial
             seen.signatures[name] = (pass_.serial, now, auth.timestamp)
             self._remembered += 1
             if len(seen.signatures) > self._settings.per_client or self._remembered > self._settings.total:
@@ -349,7 +351,8 @@ class Gate:
         serial, at, _ = shown
         if serial == pass_.serial:
             return True
-        resent = serial == seen.previous and now - at <= self._settings.reconnect_window
+        before = seen.serial if pass_.serial > seen.serial else seen.previous
+        resent = serial == before and now - at <= self._settings.reconnect_window
         if resent and resendable:
             return False
         raise Refused(ErrorCode.REPLAY, "this signature was already used on another connection")

@@ -357,7 +357,9 @@ class Outbox:
             if box.rooms is None:
                 box.rooms = OrderedDict()
             reply = entry.reply
-            room = box.rooms.setdefault(reply.channel_id or reply.room, _Room())
+            name = reply.channel_id or reply.room
+            room = box.rooms.setdefault(name, _Room())
+            box.rooms.move_to_end(name, last=False)
             room.entries.appendleft(entry)
             room.next_at = 0.0
             box.count += 1

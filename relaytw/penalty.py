@@ -45,7 +45,6 @@ class _Record:
     connects: int = 0
     until: float = 0.0
     times: int = 0
-    proved: bool = False
 
 
 class PenaltyBox:
@@ -61,8 +60,7 @@ class PenaltyBox:
         record = self._record(client, host, now)
         if record.until > now:
             return record.until - now
-        if record.proved or now - self._started < self._settings.grace:
-            record.proved = False
+        if now - self._started < self._settings.grace:
             return None
         if now - record.counted_since > COUNTED_OVER:
             record.counted_since, record.connects = now, 0
@@ -71,10 +69,9 @@ class PenaltyBox:
             return None
         return self._box(record, now)
 
-    def proved(self, client: ClientKey, host: str, now: float) -> None:
-        """A session of this client has proven itself: its next connect is not held against it."""
-        record = self._record(client, host, now)
-        record.proved, record.connects, record.times = True, 0, 0
+    def proved(self, client: ClientKey, host: str) -> None:
+        """A session of this client has proven itself: nothing is held against it any more."""
+        self._records.pop((client, host), None)
 
     def boxed(self, now: float) -> list[Penalty]:
         """Who is in the box."""

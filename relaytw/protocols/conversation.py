@@ -23,6 +23,7 @@ from relaytw.messages import (
     Monitoring,
     Packet,
     Pong,
+    Unknown,
 )
 
 #: One line as read: the packet in it (or why there is none), and its bytes.
@@ -96,7 +97,7 @@ class Desk(Protocol):
     def vouched(self, packet: Packet, dialect: Dialect) -> Handshake | None:
         """The handshake that this packet stands for if it is validly signed by a device we know."""
 
-    def check(self, conversation: Conversation, packet: Chat | Pong) -> bool:
+    def check(self, conversation: Conversation, packet: Chat | Pong | Unknown) -> bool:
         """Is this packet proof of who is talking?  Raises `PeerError` when it may not enter."""
 
     def promote(self, conversation: Conversation) -> None:
@@ -240,30 +241,31 @@ class Conversation:
 
     def attend(self, batch: Iterator[Heard]) -> None:
         """Work the lines of a phone that is on."""
-        desk = self.desk
         for packet, line in batch:
+            if isinstance(packet, Handshake):
+                if packet.key != self.key:
+                    self._impostor(packet.key)
+                    return
+                continue
             try:
-                if isinstance(packet, Chat):
-                    if desk.check(self, packet) and not self.proven:
-                        desk.promote(self)
-                    self.bad_in_a_row = 0
-                    desk.chat(self, packet, line)
-                elif isinstance(packet, Pong):
-                    if desk.check(self, packet) and not self.proven:
-                        desk.promote(self)
-                    self.bad_in_a_row = 0
-                    desk.pong(self, packet)
-                elif isinstance(packet, BadLine):
-                    raise packet
-                elif isinstance(packet, Handshake):
-                    if packet.key != self.key:
-                        self._impostor(packet.key)
-                        return
-                else:
-                    desk.unknown(self, packet.event)
+                self._enter(packet, line)
             except PeerError as error:
                 if not self.reproach(error):
                     return
+
+    def _enter(self, packet: Chat | Pong | Unknown | BadLine, line: bytes) -> None:
+        if isinstance(packet, BadLine):
+            raise packet
+        desk = self.desk
+        if desk.check(self, packet) and not self.proven:
+            desk.promote(self)
+        self.bad_in_a_row = 0
+        if isinstance(packet, Chat):
+            desk.chat(self, packet, line)
+        elif isinstance(packet, Pong):
+            desk.pong(self, packet)
+        else:
+            desk.unknown(self, packet.event)
 
     def _impostor(self, claimed: ClientKey) -> None:
         text = f"this connection belongs to {self.key}, not to {claimed}"

@@ -176,6 +176,7 @@ class Dispatcher(Service):
         self._deadlines.clear()
         self._graces.clear()
         self._cooperator.stop()
+        self.lanes.sweep()
         if done is not None and not done.called:
             done.callback(None)
 

@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 
 from relaytw import texts
 from relaytw.admission import Admission
-from relaytw.gate import Approvals, Device, Gate
+from relaytw.gate import NAMELESS, Approvals, Device, Gate
 from relaytw.intake import Intake
 from relaytw.messages import (
     Chat,
@@ -31,6 +31,7 @@ from relaytw.messages import (
     PhoneInfo,
     Pong,
     Status,
+    Unknown,
 )
 from relaytw.metrics import Metrics
 from relaytw.outbox import Outbox
@@ -146,6 +147,13 @@ class Sessions(Service):
         """A batch of lines was handed over."""
         self.stages.acceptance.flush()
 
+    def worked(self, lines: int, seconds: float) -> None:
+        """Lines were read: count them, and what decoding one of them took."""
+        metrics = self.stages.metrics
+        metrics.lines += lines
+        if seconds:
+            metrics.decode.observe(seconds / lines if lines else seconds)
+
     def writable(self, conversation: Conversation, writable: bool) -> None:
         """The peer reads slower than we write, or has caught up."""
         if conversation.key is not None:
@@ -207,7 +215,7 @@ class Sessions(Service):
                 )  # fmt: skip
         stages.registry.join(key, conversation)
         conversation.proven = True
-        stages.penalties.proved(key, conversation.host, now)
+        stages.penalties.proved(key, conversation.host)
         stages.outbox.attach(key, conversation, conversation.handshake.dialect)
         stages.pings.begin(conversation)
         if old is not None and old is not conversation:
@@ -215,7 +223,7 @@ class Sessions(Service):
 
     # -- the desk: packets
 
-    def check(self, conversation: Conversation, packet: Chat | Pong) -> bool:
+    def check(self, conversation: Conversation, packet: Chat | Pong | Unknown) -> bool:
         """Is this packet proof of who is talking?  Raises `PeerError` when it may not enter."""
         return self.stages.gate.check(conversation.pass_, packet.auth, resendable=type(packet) is Chat)
 
@@ -231,6 +239,7 @@ class Sessions(Service):
         sent = pong.server_timestamp
         if sent is not None and conversation.pings and sent in conversation.pings:
             conversation.pings.remove(sent)
+            conversation.pings = conversation.pings or None
             if conversation.link.reading and conversation.link.resumed_at <= conversation.last_ping:
                 conversation.round_trip_ms = int(self._now() * 1000) - sent
 
@@ -258,7 +267,7 @@ class Sessions(Service):
         self.stages.metrics.errors[code] += 1
         self._log.info(
             "{client} at {peer} is told {code}: {why}",
-            client=conversation.key, peer=conversation.peer, code=code, why=why,
+            client=conversation.key or "a stranger", peer=conversation.peer, code=code, why=why,
         )  # fmt: skip
         conversation.say(wire.encode_error(code, why, int(self._now() * 1000)))
 
@@ -281,7 +290,7 @@ class Sessions(Service):
         stages.closes.note(self._now(), conversation, ending)
         self._log.info(
             "connection of {client} from {peer} closed: {reason} {text} ({connections} connections)",
-            client=key or "nobody", peer=conversation.peer, reason=ending.reason,
+            client=key or "a stranger", peer=conversation.peer, reason=ending.reason,
             text=ending.text, connections=len(self._open),
         )  # fmt: skip
         stages.admission.left(conversation)
@@ -317,7 +326,9 @@ class Sessions(Service):
     # -- inside
 
     def _admit(self, conversation: Conversation, handshake: Handshake, device: Device) -> None:
-        stages, key = self.stages, handshake.key
+        # One key for all that is kept of this client, not an equal one for each.
+        stages, key = self.stages, device.client
+        conversation.key = key
         rival = stages.registry.live(key)
         if conversation.seat is None and rival is None:
             patience = stages.admission.hope(conversation)
@@ -344,6 +355,8 @@ class Sessions(Service):
             oldest = stages.registry.doubt(key, conversation)
             if oldest is not None:
                 oldest.session.end(Ending(CloseReason.SUPERSEDED, "a newer connection of this client came"))
+            # What the phone was given over the other connection keeps it from hearing this one too.
+            conversation.deaf_until = rival.deaf_until
             conversation.session.doubted()
             self.ping(conversation)
             return
@@ -357,23 +370,25 @@ class Sessions(Service):
             self.ping(conversation)
 
     def _say_how_to_approve(self, client: ClientKey) -> None:
+        if client.device.strip().lower() in NAMELESS:
+            self._log.warn(
+                "{client} has no device id of its own and can never be approved; give its script one",
+                client=client,
+            )
+            return
         self._log.warn(
             "{client} waits for approval: relayctl devices approve '{bot}' '{device}'",
             client=client, bot=client.bot, device=client.device,
         )  # fmt: skip
 
     def _refuse(self, conversation: Conversation, reason: CloseReason, text: str) -> None:
-        conversation.say(
-            wire.encode_handshake_complete(
-                success=False, approved=False, message=text, server_version=self._server_version
-            )
-        )
+        self._answer(conversation, False, text, success=False)
         conversation.session.end(Ending(reason))
 
-    def _answer(self, conversation: Conversation, approved: bool, text: str) -> None:
+    def _answer(self, conversation: Conversation, approved: bool, text: str, success: bool = True) -> None:
         conversation.say(
             wire.encode_handshake_complete(
-                success=True, approved=approved, message=text, server_version=self._server_version
+                success=success, approved=approved, message=text, server_version=self._server_version
             )
         )
 

@@ -25,6 +25,7 @@ from twisted.internet.error import ProcessExitedAlready
 from twisted.internet.protocol import ProcessProtocol
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
+from twisted.web.http_headers import Headers
 
 from relaytw.admin.shapes import Close, Listing, RelayStatus
 from relaytw.messages import Dialect
@@ -79,10 +80,6 @@ def free_port() -> int:
     while True:
         port = random.randint(20_000, 30_000)
         with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if probe.connect_ex((HOST, port)) == 0:
-                continue
-        with socket.socket() as probe:
             try:
                 probe.bind((HOST, port))
             except OSError:
@@ -102,21 +99,21 @@ class Child(ProcessProtocol):
     def connectionMade(self) -> None:
         self.pid = self.transport.pid  # type: ignore[union-attr]
 
-    def outReceived(self, data: bytes) -> None:  # noqa: N802 (Twisted's name)
+    def outReceived(self, data: bytes) -> None:
         self.out += data
 
-    def errReceived(self, data: bytes) -> None:  # noqa: N802 (Twisted's name)
+    def errReceived(self, data: bytes) -> None:
         self.err += data
 
-    def processEnded(self, reason: Failure) -> None:  # noqa: N802 (Twisted's name)
-        exit_code = reason.value.exitCode  # type: ignore[attr-defined]
-        self.code = exit_code if exit_code is not None else -reason.value.signal  # type: ignore[attr-defined]
+    def processEnded(self, reason: Failure) -> None:
+        how: Any = reason.value
+        self.code = how.exitCode if how.exitCode is not None else -how.signal
 
     def signal(self, name: str) -> None:
         """Send a signal, if it is still there to hear it."""
         if self.transport is not None and self.code is None:
             try:
-                self.transport.signalProcess(name)  # type: ignore[attr-defined]
+                self.transport.signalProcess(name)
             except ProcessExitedAlready:
                 return
 
@@ -203,7 +200,9 @@ class Site:
 
     async def start(self, *arguments: str) -> Child:
         """Start the relay and wait until it listens."""
-        return await self.listening(self.spawn("twistd", "-n", "relay", "--listen", self.endpoint, *arguments))
+        return await self.listening(
+            self.spawn("twistd", "-n", "relay", "--listen", self.endpoint, *arguments)
+        )
 
     async def listening(self, relay: Child) -> Child:
         """Wait until this relay says that it listens."""
@@ -215,7 +214,9 @@ class Site:
 
     async def ask(self, path: str, *, token: bool = True) -> tuple[int, bytes]:
         """Ask the admin API: the HTTP status and the body of its answer."""
-        headers = {"Authorization": f"Bearer {self.state('admin-token').decode()}"} if token else {}
+        headers = Headers()
+        if token:
+            headers.addRawHeader(b"Authorization", b"Bearer " + self.state("admin-token"))
         url = f"http://{HOST}:{self.admin_port}{path}"
         response = await treq.get(url, headers=headers, persistent=False, timeout=PATIENCE)
         return response.code, await response.content()
@@ -256,10 +257,9 @@ class Site:
     async def connect(self, identity: Identity) -> Phone:
         """A phone that has had an answer to its handshake, or has lost its connection."""
         phone = Phone()
+        endpoint = HostnameEndpoint(reactor, HOST, self.port)
+        phone.wire = await connectProtocol(endpoint, SimulatedPhone(identity, phone))
         self.phones.append(phone)
-        phone.wire = await connectProtocol(
-            HostnameEndpoint(reactor, HOST, self.port), SimulatedPhone(identity, phone)
-        )
         await eventually(lambda: phone.answer or phone.gone, f"an answer to {identity.device}")
         return phone
 

@@ -9,8 +9,17 @@ from twisted.internet.endpoints import HostnameEndpoint, connectProtocol
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
+from relaytw.phone import Identity
 from relaytw.protocols.wire.phone import encode_handshake
-from tests.integration.relay_process import HOST, Site, eventually, eventually_asked, reactor, scenario, together
+from tests.integration.relay_process import (
+    HOST,
+    Site,
+    eventually,
+    eventually_asked,
+    reactor,
+    scenario,
+    together,
+)
 
 
 class Silent(Protocol):
@@ -39,7 +48,9 @@ class Silent(Protocol):
 
 async def silent(site: Site, first: bytes = b"") -> Silent:
     """A silent socket."""
-    return await connectProtocol(HostnameEndpoint(reactor, HOST, site.port), Silent(first))
+    quiet = Silent(first)
+    await connectProtocol(HostnameEndpoint(reactor, HOST, site.port), quiet)
+    return quiet
 
 
 @scenario(30)
@@ -130,8 +141,7 @@ async def test_wrong_secret(open_site: Site) -> None:
 async def test_unsigned(open_site: Site) -> None:
     """A phone that signs nothing stays connected, unanswered, and is told why."""
     await open_site.start()
-    phone = await open_site.phone("unsigned", secret=b"")
-    phone.wire.identity = phone.wire.identity.__class__("bot", "unsigned")
+    phone = await open_site.connect(Identity("bot", "unsigned"))
     phone.wire.say("room", "# echo hi")
     await eventually(lambda: phone.errors, "an error")
     assert (phone.errors, phone.texts, phone.gone) == (["no_auth"], [], False)

@@ -157,7 +157,14 @@ async def test_without_the_token(shared: Site) -> None:
 @scenario(60)
 async def test_no_relay(site: Site) -> None:
     """Every command that needs a relay says that there is none, in words, and exits 1."""
-    commands = (["status"], ["phones"], ["closes"], ["devices", "list"], ["rooms", "list"], ["penalties", "list"])
+    commands = (
+        ["status"],
+        ["phones"],
+        ["closes"],
+        ["devices", "list"],
+        ["rooms", "list"],
+        ["penalties", "list"],
+    )
     for command in commands:
         assert command[0] in relayctl.list_commands(None)  # type: ignore[arg-type]
         said: Said = await site.relayctl(*command)

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 @scenario(30)
 async def test_first_start(site: Site) -> None:
-    """In an empty folder, without a file: the secrets are made, for the owner alone, and the relay says so."""
+    """In an empty folder, without a file, the secrets are made, for the owner alone, and the relay is up."""
     relay = await site.start()
     said = relay.out.decode()
     assert f"listening for phones on {site.endpoint}" in said

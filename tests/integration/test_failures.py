@@ -9,7 +9,7 @@ import pytest
 
 from tests.integration.relay_process import Phone, Site, eventually, eventually_asked, scenario
 
-TROUBLE = '''
+TROUBLE = """
 import threading
 
 from twisted.internet import reactor
@@ -96,7 +96,7 @@ def tells(message: Message) -> str:
 @telling.command("# tell late")
 async def tells_late(message: Message) -> str:
     await Deferred()
-'''
+"""
 CONFIG = """
 [bots]
 load = ["relaytw.bots.builtin", "trouble"]

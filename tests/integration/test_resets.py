@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.integration.relay_process import Child, Phone, Site, eventually, eventually_asked, scenario, together
+from tests.integration.relay_process import (
+    Child,
+    Phone,
+    Site,
+    eventually,
+    eventually_asked,
+    scenario,
+    together,
+)
 
 PHONES = 80
 ROUNDS = 10

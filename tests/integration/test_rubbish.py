@@ -49,10 +49,16 @@ RUBBISH = {
 }
 
 AFTERWARDS = {
-    "random lines": (b"".join(_noise.randbytes(50).replace(b"\n", b"") + b"\n" for _ in range(30)), "bad_lines"),
+    "random lines": (
+        b"".join(_noise.randbytes(50).replace(b"\n", b"") + b"\n" for _ in range(30)),
+        "bad_lines",
+    ),
     "nested brackets": ((b"[" * 50_000 + b"\n") * 20, "bad_lines"),
     "a long line": (b"y" * (LINE_BYTES + 1), "line_too_long"),
-    "somebody else": (b'{"clientType":"M","botName":"b","version":"3.2.2","deviceID":"d"}\n', "wrong_identity"),
+    "somebody else": (
+        b'{"clientType":"M","botName":"b","version":"3.2.2","deviceID":"d"}\n',
+        "wrong_identity",
+    ),
 }
 
 
@@ -79,7 +85,8 @@ class Stranger(Protocol):
 
 async def send(site: Site, rubbish: bytes) -> Stranger:
     """A stranger who has sent this, and has been sent away."""
-    stranger = await connectProtocol(HostnameEndpoint(reactor, HOST, site.port), Stranger(rubbish))
+    stranger = Stranger(rubbish)
+    await connectProtocol(HostnameEndpoint(reactor, HOST, site.port), stranger)
     await eventually(lambda: stranger.gone, f"the end of the one who says {rubbish[:20]!r}")
     return stranger
 

@@ -30,7 +30,7 @@ class SignatureTests(DoorCase):
         """No signed field can be changed, neither on a first packet nor after a valid one."""
         door = Door()
         pass_, auth = door.connect(), door.auth()
-        for changed in (
+        changes = (
             auth._replace(client_type="other"),
             auth._replace(device_uuid="other"),
             auth._replace(mac="other"),
@@ -38,10 +38,12 @@ class SignatureTests(DoorCase):
             auth._replace(timestamp=auth.timestamp + 1),
             auth._replace(signature=auth.signature[:-1] + ("0" if auth.signature[-1] != "0" else "1")),
             auth._replace(signature=""),
-        ):
+        )
+        for changed in changes:
             self.assert_refused(ErrorCode.BAD_SIGNATURE, door, pass_, changed)
         door.check(pass_, auth)
-        self.assert_refused(ErrorCode.BAD_SIGNATURE, door, pass_, auth._replace(device_uuid="other"))
+        for changed in changes:
+            self.assert_refused(ErrorCode.BAD_SIGNATURE, door, pass_, changed)
 
     def test_rotation(self) -> None:
         """While secrets are rotated, phones with the new and phones with the old one are let in."""
@@ -157,14 +159,14 @@ class RepetitionTests(DoorCase):
         """What had to be forgotten early is not acceptable again, nor is anything as old."""
         door = Door(per_client=3)
         pass_ = door.connect()
-        auths = [door.auth(number) for number in range(5)]
+        older, *auths = [door.auth(number) for number in range(-1, 5)]
         for auth in auths:
             door.check(pass_, auth)
+            door.clock.advance(1)
         self.assertEqual(door.gate.remembered, 3)
         second = door.connect()
-        for auth in auths[:2]:
+        for auth in (older, *auths[:2]):
             self.assert_refused(ErrorCode.STALE, door, second, auth)
-        self.assert_refused(ErrorCode.STALE, door, second, door.auth(-1))
         self.assertIs(door.check(second, auths[2]), False)
         self.assertIs(door.check(second, door.auth(6)), True)
 
@@ -190,6 +192,15 @@ class RepetitionTests(DoorCase):
             door.check(pass_, door.auth(number, busy))
         self.assertEqual(door.gate.remembered, 4)
         self.assert_refused(ErrorCode.REPLAY, door, door.connect(quiet), kept, resendable=False)
+
+    def test_total_spares_newcomers(self) -> None:
+        """A client that comes when all is full is still known by the one signature it has shown."""
+        door = Door(total=1)
+        for name in ("one", "two", "three"):
+            client = ClientKey("bot", name)
+            auth = door.auth(client=client)
+            door.check(door.connect(client), auth)
+            self.assert_refused(ErrorCode.REPLAY, door, door.connect(client), auth, resendable=False)
 
     @given(
         st.lists(

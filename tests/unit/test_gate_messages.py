@@ -69,6 +69,18 @@ class DuplicateTests(DoorCase):
         self.assertIsNone(enter(door, pass_, chat(log_id="1")))
         self.assertEqual(door.gate.remembered, 1)
 
+    def test_forgotten_without_a_sweep(self) -> None:
+        """Ids past their time make room at the next message, those renewed meanwhile excepted."""
+        door = Door()
+        pass_ = door.connect()
+        for number in range(3):
+            enter(door, pass_, chat(f"text {number}", str(number)))
+        door.clock.advance(300.5)
+        enter(door, pass_, chat(log_id="0"))
+        enter(door, pass_, chat("new", "new"))
+        self.assertEqual(door.gate.remembered, 2)
+        self.assertIsNone(enter(door, pass_, chat(log_id="0")))
+
     def test_bounded_per_client(self) -> None:
         """Of one client the last ids are remembered, as many as allowed."""
         door = Door(per_client=10)
@@ -89,6 +101,14 @@ class DuplicateTests(DoorCase):
             enter(door, busy, chat(f"text {number}", str(number)))
             self.assertLessEqual(door.gate.remembered, 10)
         self.assertIsNone(enter(door, quiet, chat(log_id="1")))
+
+    def test_total_spares_newcomers(self) -> None:
+        """A client that comes when all is full is still known by the last message it has sent."""
+        door = Door(total=1)
+        for name in ("one", "two", "three"):
+            pass_ = door.connect(ClientKey("bot", name))
+            self.assertIsNotNone(enter(door, pass_, chat(log_id="1")))
+            self.assertIsNone(enter(door, pass_, chat(log_id="1")))
 
 
 class TwinTests(DoorCase):
@@ -208,6 +228,9 @@ class SweepTests(DoorCase):
         door.gate.sweep()
         with self.assertRaisesRegex(Exception, "older than what is remembered"):
             door.check(door.connect(), auth)
+        door.clock.advance(302)
+        door.gate.sweep()
+        self.assertEqual((door.gate.remembered, door.gate.clients), (0, 0))
 
     def test_a_connection_that_was_quiet_for_long(self) -> None:
         """What a connection says after a sweep forgot its client is known on the next one, and swept."""

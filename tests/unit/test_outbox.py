@@ -120,6 +120,16 @@ class OutboxTests(SynchronousTestCase):
         self.outbox.attach(PHONE, second, Dialect.V32)
         self.assertEqual(second.said, ["lost 1", "lost 2"])
 
+    def test_dead_line_with_several_rooms(self) -> None:
+        """What is sent again comes in the order it was first sent, whatever rooms it is for."""
+        self.attach()
+        for number, room in enumerate("abcab"):
+            self.send(str(number), room=room)
+        self.outbox.detach(PHONE, self.line, dead=True)
+        second = Line()
+        self.outbox.attach(PHONE, second, Dialect.V32)
+        self.assertEqual(second.said, ["0", "1", "2", "3", "4"])
+
     def test_never_a_sign_of_life(self) -> None:
         """Of what a phone never confirms only the latest is kept, bounded in count and in bytes."""
         for settings in ({"bytes": 100}, {"per_client": 10}):

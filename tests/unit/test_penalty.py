@@ -59,10 +59,10 @@ class CountTests(SynchronousTestCase):
 
     def test_first_minute(self) -> None:
         """Connects in the first minute after the relay's start are not counted: everybody comes at once."""
-        subject = box()
-        self.assertIsNone(connect(subject, 500, 59.9))
-        self.assertIsNone(connect(subject, 30, 60.0))
-        self.assertEqual(connect(subject, 1, 60.0), 300.0)
+        subject = PenaltyBox(PenaltySettings(), 500.0)
+        self.assertIsNone(connect(subject, 500, 559.9))
+        self.assertIsNone(connect(subject, 30, 560.0))
+        self.assertEqual(connect(subject, 1, 560.0), 300.0)
 
 
 class GrowthTests(SynchronousTestCase):
@@ -105,28 +105,28 @@ class MercyTests(SynchronousTestCase):
         subject = box()
         for number in range(200):
             self.assertIsNone(subject.connected(PHONE, HOST, LATER + number / 10))
-            subject.proved(PHONE, HOST, LATER + number / 10)
+            subject.proved(PHONE, HOST)
 
     def test_proven_once(self) -> None:
-        """A session that proved itself excuses the next connect alone."""
+        """A session that proved itself wipes the slate clean, and no more: counting begins anew."""
         subject = box()
         connect(subject, 30, LATER)
-        subject.proved(PHONE, HOST, LATER)
-        self.assertIsNone(connect(subject, 31, LATER))
+        subject.proved(PHONE, HOST)
+        self.assertIsNone(connect(subject, 30, LATER))
         self.assertEqual(connect(subject, 1, LATER), 300.0)
 
     def test_proof_ends_the_growth(self) -> None:
         """Who has proven itself since is in for the shortest stay again."""
         subject = box()
         connect(subject, 31, LATER)
-        subject.proved(PHONE, HOST, LATER + 300)
-        self.assertEqual(connect(subject, 32, LATER + 300), 300.0)
+        subject.proved(PHONE, HOST)
+        self.assertEqual(connect(subject, 31, LATER + 300), 300.0)
 
     def test_proof_from_elsewhere(self) -> None:
         """A phone that proves itself does not excuse a stranger who uses its name on another host."""
         subject = box()
         connect(subject, 30, LATER)
-        subject.proved(PHONE, "10.0.0.3", LATER)
+        subject.proved(PHONE, "10.0.0.3")
         self.assertEqual(connect(subject, 1, LATER), 300.0)
 
     def test_lift(self) -> None:
@@ -155,7 +155,9 @@ class BoundTests(SynchronousTestCase):
         subject = box(clients=2)
         quiet, busy = ClientKey("bot", "quiet"), ClientKey("bot", "busy")
         connect(subject, 31, LATER, quiet)
-        connect(subject, 31, LATER, busy)
+        connect(subject, 1, LATER, busy)
+        connect(subject, 1, LATER, quiet)
+        connect(subject, 30, LATER, busy)
         connect(subject, 1, LATER)
         self.assertEqual([entry.client for entry in subject.boxed(LATER)], [busy])
 
@@ -173,4 +175,4 @@ class BoundTests(SynchronousTestCase):
             self.assertEqual(client in listed, left is not None)
             self.assertLessEqual(len(listed), 2)
             if proves:
-                subject.proved(client, HOST, now)
+                subject.proved(client, HOST)

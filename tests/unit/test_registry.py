@@ -177,6 +177,15 @@ class FightTests(SynchronousTestCase):
         for number in range(10):
             self.assertIsNone(self.registry.took_over(ClientKey("bot", str(number)), "a", "b", 0.0))
 
+    def test_recent_fighters_are_kept(self) -> None:
+        """Whoever was taken over again lately is not the one that is forgotten."""
+        self.registry.took_over(PHONE, "a", "b", 0.0)
+        for number in range(TAKEOVER_CLIENTS - 1):
+            self.registry.took_over(ClientKey("bot", str(number)), "a", "b", 0.0)
+        self.registry.took_over(PHONE, "a", "b", 0.0)
+        self.registry.took_over(ClientKey("bot", "one more"), "a", "b", 0.0)
+        self.assertIsNotNone(self.registry.took_over(PHONE, "a", "b", 0.0))
+
     def test_bounded(self) -> None:
         """Of the clients that were taken over long ago the oldest is forgotten."""
         first = ClientKey("bot", "first")

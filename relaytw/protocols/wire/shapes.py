@@ -5,6 +5,7 @@ Field names differ between the dialects; this package is the only place that kno
 
 from __future__ import annotations
 
+from sys import intern
 from typing import Any
 
 from msgspec import Struct, field
@@ -87,7 +88,7 @@ class HandshakeShape(Struct, rename="camel"):
     device_info: str | None = None
 
     def value(self, dialect: Dialect) -> Handshake:
-        """The frozen value of it.  Raises BadLine for a bot without a name, and a name too long to be kept."""
+        """The frozen value of it.  Raises BadLine for a name that is none or too long to be kept."""
         for name, value, limit in (
             ("botName", self.bot_name, BOT_CHARS),
             ("deviceID", self.device_id, DEVICE_CHARS),
@@ -96,12 +97,13 @@ class HandshakeShape(Struct, rename="camel"):
                 raise BadLine("botName is empty", ErrorCode.BAD_HANDSHAKE)
             if len(value) > limit:
                 raise BadLine(f"{name} is longer than {limit} characters", ErrorCode.BAD_HANDSHAKE)
+        # What thousands of phones have in common is kept once.
         return Handshake(
             dialect,
-            self.bot_name,
+            intern(self.bot_name),
             self.device_id,
-            self.version,
-            self.client_type or "",
+            intern(self.version),
+            intern(self.client_type or ""),
             self.device_ip or "",
             (self.device_info or "")[:255],
         )

@@ -153,6 +153,7 @@ class NameTests(SynchronousTestCase):
     def test_serves(self) -> None:
         """A bot without names serves every bot name, one with names these alone."""
         self.assertTrue(Bot().serves("whoever"))
+        self.assertEqual([Bot().admin, Bot("Weather", admin=True).admin], [False, True])
         bot = Bot("Weather", "Weather test")
         self.assertEqual(
             [bot.serves(n) for n in ("Weather", "Weather test", "weather", "")], [True, True, False, False]

@@ -51,10 +51,12 @@ class RelayTestCase(OwnFolder):
         for phone in self.phones:
             phone.vanish()
         self.let_go()
+        self.advance(0)
         if self._stopped is None:
-            self.advance(self.relay.config.limits.outbox_ttl + 30)
+            self.assertNoTimers()
+            self.advance(self.relay.config.limits.outbox_ttl)
         self.stop()
-        self.advance(60)
+        self.advance(0)
         self.assertEmpty()
         self.assertOneReasonEach()
 
@@ -147,11 +149,16 @@ class RelayTestCase(OwnFolder):
         for phone in phones:
             self.assertFalse(phone.closed, f"{phone.bridge.peer} is closed: {self.stages.closes.rows()}")
 
+    def assertNoTimers(self) -> None:
+        """No call is due any more that has to do with a connection."""
+        calls = [str(call) for call in self.clock.getDelayedCalls()]
+        others = ("Housekeeping", "Outbox._wake", "Phone.answer")
+        self.assertEqual([call for call in calls if not any(name in call for name in others)], [])
+
     def assertEmpty(self) -> None:
         """A relay that has stopped keeps nothing of its phones and waits for nothing."""
         stages, lanes = self.stages, self.relay.dispatcher.lanes
         self.successResultOf(self.stop())
-        lanes.sweep()
         self.assertEqual([str(call) for call in self.clock.getDelayedCalls()], [])
         counts = {
             "slots": stages.admission.slots.taken,

@@ -97,6 +97,16 @@ class PauseTests(RelayTestCase):
         self.work_off()
         self.assertEqual(len(self.messages), 80)
 
+    def test_hung_up_while_paused(self) -> None:
+        """A phone that is hung up on is read again, so that its own goodbye is noticed."""
+        phone = self.proven()
+        self.flood(phone, 80)
+        self.relay.operator.disconnect(self.key())
+        self.assertEqual(phone.wire.producerState, "producing")
+        self.assertClosed(phone, CloseReason.OPERATOR)
+        self.work_off()
+        self.assertEqual(len(self.messages), 50)
+
     def test_bytes(self) -> None:
         """Bytes count as well as messages."""
         self.start({"limits": {"backlog_bytes": 20_000}})

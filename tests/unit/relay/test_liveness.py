@@ -18,7 +18,8 @@ class StrikeTests(RelayTestCase):
     def quiet(self) -> Phone:
         """A phone that is on and has had its first ping."""
         phone = self.proven()
-        self.advance(0)
+        self.advance(1)
+        phone.pong()
         phone.heard()
         return phone
 
@@ -58,7 +59,7 @@ class StrikeTests(RelayTestCase):
         self.advance(89.9)
         self.assertOpen(phone)
         self.advance(0.1)
-        self.assertClosed(phone, CloseReason.ZOMBIE, "bad_line")
+        self.assertClosed(phone, CloseReason.ZOMBIE, "no_auth", "bad_line")
 
     def test_answered(self) -> None:
         """A phone that answers the probes stays for ever."""
@@ -230,7 +231,7 @@ class LineTests(RelayTestCase):
 
 
 class TurnTests(RelayTestCase):
-    sections: ClassVar[Sections] = {"limits": {"lines_per_turn": 100}}
+    sections: ClassVar[Sections] = {"limits": {"lines_per_turn": 100}, "auth": {"required": False}}
 
     def test_flood(self) -> None:
         """Thousands of lines in one read leave others their turn after every hundred."""
@@ -262,6 +263,24 @@ class TurnTests(RelayTestCase):
         phone.send(b'{"event":"x","data":{}}\n' * 1000)
         phone.vanish()
         self.assertEqual(self.stages.metrics.unknown_events, 1000)
+
+    def test_finished_in_between(self) -> None:
+        """Nor are those of one whose end is heard of early."""
+        phone = self.proven()
+        phone.send(b'{"event":"x","data":{}}\n' * 1000)
+        phone.bridge.readConnectionLost()
+        self.assertEqual(self.stages.metrics.unknown_events, 1000)
+        self.assertClosed(phone, CloseReason.PHONE_CLOSED)
+
+    def test_too_long_in_the_end(self) -> None:
+        """A line that is too long ends the connection when those before it have had their turn."""
+        self.start({"limits": {"lines_per_turn": 100, "line_bytes": 2048}, "auth": {"required": False}})
+        phone = self.proven()
+        phone.send(b'{"event":"x","data":{}}\n' * 250 + b"x" * 3000)
+        self.assertOpen(phone)
+        self.advance(0)
+        self.assertEqual(self.stages.metrics.unknown_events, 250)
+        self.assertClosed(phone, CloseReason.LINE_TOO_LONG, "line_too_long")
 
     def test_hung_up_in_between(self) -> None:
         """One that is hung up on in between is not listened to any further."""

@@ -6,6 +6,7 @@ from typing import cast
 
 from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 
+from relaytw.bots import Media
 from relaytw.messages import CloseReason
 from tests.unit.relay.harness import RelayTestCase
 from tests.unit.relay.phones import Phone
@@ -55,6 +56,18 @@ class UnprovenTests(RelayTestCase):
             stranger.pong()
         self.assertClosed(stranger, CloseReason.BAD_SIGNATURE, *["bad_signature"] * 20)
 
+    def test_holds_too_much(self) -> None:
+        """What it may keep for after its proof is bounded, even if the phone itself once signed it."""
+        self.start({"limits": {"held_lines": 10}})
+        phone = self.proven()
+        lines = [phone.say(str(number)) for number in range(11)]
+        stranger = self.connect(secret="other").hello()
+        stranger.send(b"".join(lines[:10]))
+        self.assertOpen(phone, stranger)
+        stranger.send(lines[10])
+        self.assertClosed(stranger, CloseReason.HELD_TOO_MUCH, "held_too_much")
+        self.assertOpen(phone)
+
     def test_at_most_two(self) -> None:
         """Two may wait to be believed; the third makes the oldest of them go."""
         phone = self.proven()
@@ -74,14 +87,14 @@ class UnprovenTests(RelayTestCase):
         self.assertEqual(self.stages.metrics.takeovers, 0)
 
     def test_media_time(self) -> None:
-        """A phone that was just given media by the dead connection has that much longer to answer."""
+        """A phone that was just given media over its dead connection has that much longer to answer."""
         phone = self.proven()
         phone.say("# wait")
-        phone.vanish()
-        self.let_go("MEDIA_URL:https://example.org/1.jpg")
-        self.proven()
+        self.let_go(Media(("https://example.org/1.jpg",), wait_ms=40_000))
         newcomer = self.connect().hello()
-        self.advance(31)
+        self.advance(69.9)
+        self.assertOpen(newcomer)
+        self.advance(0.1)
         self.assertClosed(newcomer, CloseReason.UNPROVEN, "no_auth")
 
 
