@@ -67,7 +67,7 @@ class _Room:
 class _Box:
     __slots__ = (
         "away_since", "bytes", "client", "count", "dialect", "line", "media_until", "rooms", "timer",
-        "unconfirmed", "unconfirmed_bytes", "writable",
+        "unconfirmed", "unconfirmed_bytes", "working", "writable",
     )  # fmt: skip
 
     def __init__(self, client: ClientKey, now: float) -> None:
@@ -79,6 +79,7 @@ class _Box:
         self.rooms: OrderedDict[str, _Room] | None = None
         self.unconfirmed: list[Entry | Reply] | None = None
         self.unconfirmed_bytes = 0
+        self.working = False
         self.count = 0
         self.bytes = 0
         self.media_until = 0.0
@@ -105,6 +106,7 @@ class Outbox:
         self._metrics = metrics
         self._dropped = dropped
         self._boxes: dict[ClientKey, _Box] = {}
+        self._stopped = False
         self._log = Logger(namespace="relaytw.outbox")
 
     @property
@@ -150,7 +152,7 @@ class Outbox:
                 self._queue(box, room, entry)
         if queued and box.line is not None and box.writable:
             self._work(box)
-        elif queued and box.timer is None:
+        elif queued and box.timer is None and not self._stopped:
             box.timer = self._clock.callLater(self._settings.ttl, self._wake, box)
 
     # -- the phone comes and goes
@@ -191,9 +193,17 @@ class Outbox:
             self._work(box)
 
     def stop(self) -> None:
-        """Leave no timer behind."""
-        for box in self._boxes.values():
+        """Write the rest of every answer to the phones that are here, and leave no timer behind."""
+        self._stopped = True
+        now = self._clock.seconds()
+        for box in list(self._boxes.values()):
             self._disarm(box)
+            for room in list((box.rooms or {}).values()):
+                while room.entries and not is_media(room.entries[0].reply) and box.line and box.writable:
+                    entry = room.entries.popleft()
+                    box.count -= 1
+                    box.bytes -= entry.size
+                    self._write(box, entry, now)
 
     # -- inside
 
@@ -260,30 +270,41 @@ class Outbox:
 
     def _work(self, box: _Box) -> None:
         """Write what is due, drop what is too old, and wake up when there will be more to do."""
+        if box.working:
+            return  # a write has found the phone deaf; whoever writes goes on from there
         self._disarm(box)
         now = self._clock.seconds()
-        wake = self._expire(box, now)
-        while box.rooms and box.line is not None and box.writable:
-            due = self._next(box, now)
-            if isinstance(due, float):
-                wake = min(wake, due)
-                break
-            room = box.rooms[due]
-            entry = room.entries.popleft()
-            box.count -= 1
-            box.bytes -= entry.size
-            self._write(box, entry, now)
-            spacing = bool(room.entries) and room.entries[0].spaced
-            room.next_at = now + self._settings.text_spacing if spacing else now
-            box.rooms.move_to_end(due)
-            if not room.entries:
-                del box.rooms[due]
+        self._expire(box, now)
+        box.working = True
+        try:
+            wake = self._write_due(box, now)
+        finally:
+            box.working = False
+        wake = min(wake, self._expire(box, now))
         if not box.rooms:
             box.rooms = None
             if box.line is None:
                 self._boxes.pop(box.client, None)
-        elif wake < _NEVER:
+        elif wake < _NEVER and not self._stopped:
             box.timer = self._clock.callLater(max(0.0, wake - now), self._wake, box)
+
+    def _write_due(self, box: _Box, now: float) -> float:
+        """Write what is due to a phone that reads; when there will be more."""
+        while box.rooms and box.line is not None and box.writable:
+            due = self._next(box, now)
+            if isinstance(due, float):
+                return due
+            room = box.rooms[due]
+            entry = room.entries.popleft()
+            box.count -= 1
+            box.bytes -= entry.size
+            if room.entries:
+                room.next_at = now + self._settings.text_spacing if room.entries[0].spaced else now
+                box.rooms.move_to_end(due)
+            else:
+                del box.rooms[due]
+            self._write(box, entry, now)
+        return _NEVER
 
     def _wake(self, box: _Box) -> None:
         box.timer = None

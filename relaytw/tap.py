@@ -12,8 +12,6 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from functools import partial
-from itertools import count
 from pathlib import Path
 from random import Random, SystemRandom
 from typing import Any, ClassVar, TypeVar
@@ -21,45 +19,32 @@ from typing import Any, ClassVar, TypeVar
 from twisted.application.service import IService
 from twisted.application.strports import service as listening_service
 from twisted.internet.error import CannotListenError
-from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python import usage
 from twisted.web.server import Site
 
-from relaytw import __version__, logs
+from relaytw import __version__, logs, stages
 from relaytw.admin.site import make_site
-from relaytw.admission import Admission, AdmissionSettings
 from relaytw.bots.loading import load as load_bots
 from relaytw.bots.router import Router
 from relaytw.config import Config
 from relaytw.config import load as load_config
 from relaytw.credentials import Credentials, admin_token
 from relaytw.errors import ConfigError
-from relaytw.gate import Gate, GateSettings
-from relaytw.intake import IntakeSettings, Job, MemoryIntake
-from relaytw.lanes import Lanes
-from relaytw.messages import Answer, ClientKey, Message, PhoneInfo, Reply
+from relaytw.messages import Answer, ClientKey, Message, PhoneInfo
 from relaytw.metrics import Metrics
-from relaytw.outbox import Outbox, OutboxSettings
-from relaytw.penalty import PenaltyBox, PenaltySettings
-from relaytw.permits import Permits
-from relaytw.protocols import wire
 from relaytw.protocols.bridge import BridgeFactory
-from relaytw.protocols.conversation import Conversation, SessionLimits
-from relaytw.registry import Registry
 from relaytw.services.acceptance import Acceptance
 from relaytw.services.admin import Operator
-from relaytw.services.closes import Closes
 from relaytw.services.dispatcher import Dispatcher, DispatchSettings
 from relaytw.services.housekeeping import Housekeeping
 from relaytw.services.listener import Listener
 from relaytw.services.ordered import OrderedServices
 from relaytw.services.pings import Pings
-from relaytw.services.sessions import HouseSettings, Sessions, Stages
-from relaytw.services.threads import BlockingPool, HandlerThreads
+from relaytw.services.sessions import Sessions
 from relaytw.store.memory import MemoryApprovals
 
-_log = Logger(namespace="relaytw.outbox")
+_log = Logger(namespace="relaytw.config")
 S = TypeVar("S", bound=IService)
 
 
@@ -169,7 +154,7 @@ class _Reach:
         self.dispatcher.reply(message, answer)
 
     def phone(self, client: ClientKey) -> PhoneInfo | None:
-        return self.sessions.phone(client)
+        return self.sessions.roster.phone(client)
 
 
 def makeService(options: Options) -> IService:
@@ -204,32 +189,34 @@ def assemble(
     """
     state_dir = Path(config.relay.state_dir)
     credentials = Credentials.load(config.auth, state_dir)
+    if credentials.made is not None:
+        _log.info(
+            "made the secret that phones sign with, {path}; to put it on a phone: relayctl secret show",
+            path=str(credentials.made),
+        )
     token = admin_token(config.admin.token_file, state_dir)
     router = Router(load_bots(config.bots.load))
-    metrics, reach = Metrics(), _Reach()
+    metrics, reach, limits = Metrics(), _Reach(), config.limits
 
     approvals = MemoryApprovals(
         approve_new_devices=config.auth.approve_new_devices,
         approve_new_rooms=config.auth.approve_new_rooms,
         now=now,
     )
-    gate = _gate(config, credentials, approvals, now)
-    outbox = _outbox(config, reactor, metrics, now)
-    intake = _intake(config, metrics)
-    threads = _threads(config, reactor)
+    gate = stages.gate(config, credentials, approvals, now)
+    outbox = stages.outbox(config, reactor, metrics, now)
+    intake = stages.intake(config, metrics)
+    threads = stages.threads(config, reactor)
     dispatcher = Dispatcher(
         clock=reactor,
-        lanes=_lanes(config),
+        lanes=stages.lanes(config),
         intake=intake,
         outbox=outbox,
         find=router.find,
         threads=threads,
         metrics=metrics,
         settings=DispatchSettings(
-            config.limits.processing_timeout,
-            config.limits.cancel_grace,
-            config.limits.drain_timeout,
-            config.limits.consumers_max,
+            limits.processing_timeout, limits.cancel_grace, limits.drain_timeout, limits.consumers_max
         ),
     )
     acceptance = Acceptance(
@@ -239,14 +226,16 @@ def assemble(
         dispatcher=dispatcher,
         context=reach,
         metrics=metrics,
-        text_chars=config.limits.text_chars,
+        text_chars=limits.text_chars,
         admins=config.auth.admins,
         direct=config.relay.mode == "direct",
         now=now,
-        new_id=_trace_ids(),
+        new_id=stages.trace_ids(),
     )
     pings = Pings(reactor, random or SystemRandom(), interval=config.ping.interval, jitter=config.ping.jitter)
-    sessions = _sessions(config, reactor, approvals, gate, pings, intake, acceptance, outbox, metrics, now)
+    sessions = stages.sessions(
+        config, reactor, approvals, gate, pings, intake, acceptance, outbox, metrics, now
+    )
     reach.dispatcher, reach.sessions = dispatcher, sessions
     operator = Operator(
         relay_name=config.relay.name,
@@ -281,155 +270,3 @@ def _usable(key: str, make: Callable[[], S]) -> S:
         return make()
     except Exception as error:
         raise ConfigError(f"{key} cannot be used ({type(error).__name__}: {error})") from error
-
-
-def _trace_ids() -> Callable[[], str]:
-    # Short, unique across restarts, and cheap: a random prefix for this run and a count.
-    prefix = f"{SystemRandom().getrandbits(32):08x}"
-    numbers = count(1)
-    return lambda: f"{prefix}-{next(numbers)}"
-
-
-def _log_dropped(reply: Reply, why: str) -> None:
-    _log.warn("a reply to {client} is dropped: {why}", client=reply.client, why=why, trace=reply.trace)
-
-
-def _gate(
-    config: Config, credentials: Credentials, approvals: MemoryApprovals, now: Callable[[], float]
-) -> Gate:
-    verifiers: dict[tuple[tuple[bytes, ...], str], wire.Verifier] = {}
-
-    def verifier_for(bot: str) -> wire.Verifier:
-        # Most bots share one secret; a verifier for each secret, not for each name a stranger invents.
-        known = credentials.secrets_for(bot)
-        if known not in verifiers:
-            verifiers[known] = wire.Verifier(*known)
-        return verifiers[known]
-
-    settings = GateSettings(
-        required=config.auth.required,
-        max_clock_skew=config.auth.max_clock_skew,
-        reconnect_window=config.auth.reconnect_window,
-        ttl=config.dedup.ttl,
-        per_client=config.dedup.per_client,
-        total=config.dedup.total,
-        twin_window=config.dedup.twin_window,
-    )
-    return Gate(approvals=approvals, verifier_for=verifier_for, settings=settings, now=now)
-
-
-def _outbox(config: Config, reactor: Any, metrics: Metrics, now: Callable[[], float]) -> Outbox:
-    limits = config.limits
-    settings = OutboxSettings(
-        per_client=limits.outbox_per_client,
-        bytes=limits.outbox_bytes,
-        ttl=limits.outbox_ttl,
-        text_chars=limits.text_chars,
-        text_spacing=limits.text_spacing,
-        media_wait=limits.media_wait,
-    )
-    return Outbox(
-        clock=reactor,
-        now=now,
-        encode=partial(wire.encode_reply, timezone=config.relay.timezone),
-        settings=settings,
-        metrics=metrics,
-        dropped=_log_dropped,
-    )
-
-
-def _intake(config: Config, metrics: Metrics) -> MemoryIntake:
-    limits = config.limits
-
-    def paused() -> None:
-        metrics.pauses += 1
-
-    settings = IntakeSettings(
-        limits.queue, limits.queue_bytes, limits.backlog_per_connection, limits.backlog_bytes
-    )
-    return MemoryIntake(settings, paused)
-
-
-def _lanes(config: Config) -> Lanes[Job]:
-    limits = config.limits
-    return Lanes(
-        consumers=limits.consumers,
-        per_bot=limits.per_bot,
-        per_room=limits.per_room,
-        reserved_consumers=limits.reserved_consumers,
-        reserved_per_bot=limits.reserved_per_bot,
-    )
-
-
-def _threads(config: Config, reactor: Any) -> BlockingPool:
-    limits = config.limits
-    pool = HandlerThreads(0, limits.blocking_threads, "handlers")
-    return BlockingPool(
-        partial(deferToThreadPool, reactor, pool),
-        threads=limits.blocking_threads,
-        per_bot=limits.blocking_per_bot,
-        pool=pool,
-    )
-
-
-def _sessions(
-    config: Config,
-    reactor: Any,
-    approvals: MemoryApprovals,
-    gate: Gate,
-    pings: Pings,
-    intake: MemoryIntake,
-    acceptance: Acceptance,
-    outbox: Outbox,
-    metrics: Metrics,
-    now: Callable[[], float],
-) -> Sessions:
-    limits, penalty = config.limits, config.penalty
-    admission = Admission(
-        Permits(limits.connections),
-        AdmissionSettings(
-            limits.overflow, limits.overflow_seconds, limits.displace_after, limits.handshake_timeout
-        ),
-        reactor,
-    )
-    penalties = PenaltyBox(
-        PenaltySettings(
-            penalty.connects_per_minute,
-            penalty.duration,
-            penalty.max_duration,
-            penalty.grace,
-            penalty.clients,
-        ),
-        reactor.seconds(),
-    )
-    registry: Registry[Conversation] = Registry(limits.provisional_per_client)
-    return Sessions(
-        clock=reactor,
-        now=now,
-        settings=HouseSettings(
-            limits.line_bytes, limits.lines_per_turn, limits.write_timeout, config.auth.required
-        ),
-        limits=SessionLimits(
-            limits.handshake_timeout,
-            limits.read_timeout,
-            limits.read_strikes,
-            limits.provisional_timeout,
-            limits.held_lines,
-            limits.held_bytes,
-            limits.bad_packets,
-        ),
-        stages=Stages(
-            admission,
-            penalties,
-            approvals,
-            gate,
-            registry,
-            pings,
-            intake,
-            acceptance,
-            outbox,
-            Closes(),
-            metrics,
-        ),
-        server_version=f"relaytw {__version__}",
-    )

@@ -48,6 +48,9 @@ class House(Protocol):
     def arrived(self, bridge: Bridge) -> None:
         """A socket was accepted: set its `conversation`."""
 
+    def departed(self, bridge: Bridge) -> None:
+        """A socket is gone."""
+
     def batch_over(self) -> None:
         """A batch of lines was handed over: accept, start and write what came of it."""
 
@@ -143,6 +146,7 @@ class Bridge(LineReceiver):
         self.conversation.session.lost(CloseReason.PHONE_CLOSED if clean else CloseReason.CONNECTION_LOST)
         self._waiting.clear()
         self._house.batch_over()
+        self._house.departed(self)
 
     # -- the transport's producer: it pauses us when the peer does not read
 

@@ -80,7 +80,7 @@ class Operator(Service):
 
     def phones(self) -> Sequence[PhoneInfo]:
         """Every connected phone that has introduced itself."""
-        return self._sessions.phones()
+        return self._sessions.roster.phones()
 
     def devices(self) -> Sequence[DeviceRow]:
         """Every known device."""
@@ -94,7 +94,7 @@ class Operator(Service):
         if self._approvals.set_device(client, status, register=register) is None:
             return False
         self._act("device {client} is now {status}", client=client, status=status)
-        self._sessions.status_changed(client, status)
+        self._sessions.roster.status_changed(client, status)
         return True
 
     def rooms(self) -> Sequence[RoomRow]:
@@ -133,7 +133,7 @@ class Operator(Service):
 
     def disconnect(self, client: ClientKey) -> bool:
         """Close a client's connection; False if it is not connected."""
-        closed = self._sessions.disconnect(client)
+        closed = self._sessions.roster.disconnect(client)
         if closed:
             self._act("{client} is disconnected", client=client)
         return closed

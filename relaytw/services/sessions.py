@@ -28,7 +28,6 @@ from relaytw.messages import (
     ErrorCode,
     Handshake,
     Packet,
-    PhoneInfo,
     Pong,
     Status,
     Unknown,
@@ -44,6 +43,7 @@ from relaytw.registry import Registry
 from relaytw.services.acceptance import Acceptance
 from relaytw.services.closes import Closes
 from relaytw.services.pings import Pings
+from relaytw.services.roster import Roster
 
 #: After these the phone may not have got what was written last.
 _DEAD = frozenset(
@@ -100,11 +100,14 @@ class Sessions(Service):
         self.lines_per_turn = settings.lines_per_turn
         self.write_timeout = settings.write_timeout
         self.stages = stages
+        self.roster = Roster(stages.registry, clock, now)
         self._now = now
         self._limits = limits
         self._proof_required = settings.proof_required
         self._server_version = server_version
         self._open: set[Conversation] = set()
+        self._sockets = 0
+        self._emptied: Deferred[None] | None = None
         self._stopped = False
         self._log = Logger(namespace="relaytw.session")
 
@@ -115,14 +118,18 @@ class Sessions(Service):
 
     # -- Service
 
-    def stopService(self) -> None:
-        """Close every connection; phones come back by themselves."""
+    def stopService(self) -> Deferred[None]:
+        """Close every connection; fires when what was said last is written, or cannot be."""
         super().stopService()
         self._stopped = True
+        self.stages.outbox.stop()
         for conversation in list(self._open):
             conversation.session.end(Ending(CloseReason.SHUTDOWN))
         self.stages.admission.stop()
-        self.stages.outbox.stop()
+        self._emptied = Deferred()
+        if not self._sockets:
+            self._emptied.callback(None)
+        return self._emptied
 
     # -- the house: sockets
 
@@ -130,6 +137,7 @@ class Sessions(Service):
         """A socket was accepted: give it its conversation, and perhaps a slot."""
         conversation = Conversation(bridge, self.clock, self, self._limits, bridge.peer, self.clock.seconds())
         converse(conversation)
+        self._sockets += 1
         self._open.add(conversation)
         self.stages.metrics.connects += 1
         self._log.info(
@@ -142,6 +150,12 @@ class Sessions(Service):
             conversation.session.end(Ending(CloseReason.SHUTDOWN))
         else:
             self.stages.admission.arrived(conversation)
+
+    def departed(self, bridge: Bridge) -> None:  # noqa: ARG002 (they are only counted)
+        """A socket is gone; the last one ends the stop."""
+        self._sockets -= 1
+        if self._emptied is not None and not self._emptied.called and not self._sockets:
+            self._emptied.callback(None)
 
     def batch_over(self) -> None:
         """A batch of lines was handed over."""
@@ -295,34 +309,6 @@ class Sessions(Service):
         )  # fmt: skip
         stages.admission.left(conversation)
 
-    # -- what operators ask for
-
-    def status_changed(self, client: ClientKey, status: Status) -> None:
-        """A device's status was changed: its live connections follow."""
-        live = self.stages.registry.live(client)
-        for conversation in [*([live] if live else []), *self.stages.registry.doubted(client)]:
-            if status.refused:
-                text = f"the device is {status}"
-                conversation.session.end(Ending(CloseReason.NOT_APPROVED, text, ErrorCode.NOT_APPROVED))
-
-    def disconnect(self, client: ClientKey) -> bool:
-        """Close a client's connection; False if it is not connected."""
-        conversation = self.stages.registry.live(client)
-        if conversation is None:
-            return False
-        conversation.session.end(Ending(CloseReason.OPERATOR, "closed by an operator"))
-        return True
-
-    def phone(self, client: ClientKey) -> PhoneInfo | None:
-        """A snapshot of this client's phone, None if it is not connected."""
-        conversation = self.stages.registry.live(client)
-        return self._snapshot(conversation) if conversation is not None else None
-
-    def phones(self) -> list[PhoneInfo]:
-        """A snapshot of every live phone."""
-        infos = map(self._snapshot, self.stages.registry.everyone())
-        return [info for info in infos if info is not None]
-
     # -- inside
 
     def _admit(self, conversation: Conversation, handshake: Handshake, device: Device) -> None:
@@ -396,26 +382,6 @@ class Sessions(Service):
         self._log.failure("{client} could not be looked up", failure, client=conversation.key)
         text = "the relay cannot look this device up at the moment; try again later"
         conversation.session.end(Ending(CloseReason.INTERNAL, text, ErrorCode.INTERNAL))
-
-    def _snapshot(self, conversation: Conversation) -> PhoneInfo | None:
-        handshake = conversation.handshake
-        if handshake is None or conversation.pass_ is None:
-            return None
-        behind = self._now() - self.clock.seconds()
-        return PhoneInfo(
-            client=handshake.key,
-            dialect=handshake.dialect,
-            version=handshake.version,
-            address=conversation.peer,
-            device_info=handshake.device_info,
-            status=conversation.pass_.device.status,
-            connected_at=behind + conversation.connected_at,
-            last_heard=behind + (conversation.last_heard or conversation.connected_at),
-            round_trip_ms=conversation.round_trip_ms,
-            monitoring=conversation.monitoring,
-            messages=conversation.messages,
-            proven=conversation.proven,
-        )
 
 
 def _named(conversation: Conversation) -> str:

@@ -268,7 +268,9 @@ class Site:
         for phone in self.phones:
             if not phone.gone:
                 phone.reset()
-        for child in reversed(self.children):
+        for child in self.children:
+            child.signal("TERM")
+        for child in self.children:
             await child.end()
             sys.stdout.write((child.out + child.err).decode(errors="replace"))
 

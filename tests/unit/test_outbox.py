@@ -174,6 +174,25 @@ class OutboxTests(SynchronousTestCase):
         self.assertEqual(self.line.said, ["1"])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_found_deaf_while_it_is_written_to(self) -> None:
+        """A transport may ask for a pause in the middle of a write: the rest waits, none is lost."""
+        outbox, said = self.outbox, self.line.said
+
+        class Narrow(Line):
+            def say(self, data: bytes) -> None:
+                said.append(data.decode())
+                outbox.writable(PHONE, self, writable=False)
+
+        for number in range(4):
+            self.send(str(number), room="even" if number % 2 == 0 else "odd")
+        narrow = self.line = Narrow()
+        self.attach()
+        for number in range(1, 5):
+            self.assertEqual(len(said), number)
+            outbox.writable(PHONE, narrow, writable=True)
+        self.assertEqual(sorted(said), ["0", "1", "2", "3"])
+        self.assertEqual((outbox.waiting, self.clock.getDelayedCalls()), (0, []))
+
     def test_media_one_at_a_time(self) -> None:
         """Media of a phone leave one after the other's wait; texts of other rooms do not wait."""
         self.attach()

@@ -13,8 +13,10 @@ class StopTests(RelayTestCase):
         """Every connection is closed, in whatever state it is, and told nothing."""
         live, silent, doubted = self.proven(), self.connect("phone-2"), self.connect().hello()
         doubted.heard()
-        self.successResultOf(self.stop())
+        stopped = self.stop()
+        self.assertNoResult(stopped)
         self.advance(0)
+        self.successResultOf(stopped)
         for phone in (live, silent, doubted):
             self.assertClosed(phone, CloseReason.SHUTDOWN)
             self.assertTrue(phone.wire.gone)
@@ -26,7 +28,9 @@ class StopTests(RelayTestCase):
         self.start({"limits": {"connections": 2}})
         self.proven()
         phones = [self.connect("phone-2"), self.connect("phone-3"), self.connect("phone-4").hello()]
-        self.successResultOf(self.stop())
+        stopped = self.stop()
+        self.advance(0)
+        self.successResultOf(stopped)
         for phone in phones:
             self.assertTrue(phone.closed)
 
@@ -39,6 +43,7 @@ class StopTests(RelayTestCase):
         self.assertNoResult(stopped)
         self.assertOpen(phone)
         self.let_go("last words")
+        self.advance(0)
         self.successResultOf(stopped)
         self.assertEqual(phone.texts, ["last words"])
         self.assertClosed(phone, CloseReason.SHUTDOWN)
@@ -52,20 +57,34 @@ class StopTests(RelayTestCase):
         self.advance(29.9)
         self.assertNoResult(stopped)
         self.advance(0.1)
+        self.advance(0)
         self.successResultOf(stopped)
         self.assertTrue(waiting.called)
         self.assertClosed(phone, CloseReason.SHUTDOWN)
 
     def test_deaf(self) -> None:
-        """A phone that does not take its last words is cut off after five seconds."""
+        """A phone that does not take its last words is cut off after five seconds, and waited for."""
         phone = self.proven()
         phone.wire.deaf = True
         phone.say("# echo 1")
-        self.successResultOf(self.stop())
+        stopped = self.stop()
         self.advance(4.9)
         self.assertFalse(phone.wire.gone)
+        self.assertNoResult(stopped)
         self.advance(0.2)
+        self.advance(0)
         self.assertTrue(phone.wire.gone)
+        self.successResultOf(stopped)
+
+    def test_rest_of_an_answer(self) -> None:
+        """Texts of an answer that were waiting for their second are written at once, media are not."""
+        phone = self.proven()
+        phone.say("# echo --repeat=3 last")
+        self.assertEqual(len(phone.texts), 1)
+        stopped = self.stop()
+        self.advance(0)
+        self.successResultOf(stopped)
+        self.assertEqual(phone.texts, [f"[{number}/3] 에코: last" for number in (1, 2, 3)])
 
     def test_idle(self) -> None:
         """A relay nobody has connected to stops at once."""
@@ -90,6 +109,7 @@ class LeftTests(RelayTestCase):
         stopped = self.stop()
         phone.say("# echo 3")
         self.let_go("one")
+        self.advance(0)
         self.successResultOf(stopped)
         self.assertEqual(phone.texts, ["one"])
         self.assertEqual(self.heard_texts(), ["# wait 1"])
@@ -114,5 +134,6 @@ class CancelTests(RelayTestCase):
         waiting.addErrback(lambda failure: failure.trap(CancelledError) and None)
         stopped = self.stop()
         self.advance(30)
+        self.advance(0)
         self.successResultOf(stopped)
         self.assertClosed(phone, CloseReason.SHUTDOWN)

@@ -1,0 +1,68 @@
+"""The phones that are on, as messages and operators see them, and what operators do to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.interfaces import IReactorTime
+
+from relaytw.messages import ClientKey, CloseReason, ErrorCode, PhoneInfo, Status
+from relaytw.protocols.conversation import Conversation, Ending
+from relaytw.registry import Registry
+
+
+class Roster:
+    """Snapshots of live phones.  `now` gives seconds since the epoch, `clock` is the sessions' own."""
+
+    def __init__(
+        self, registry: Registry[Conversation], clock: IReactorTime, now: Callable[[], float]
+    ) -> None:
+        self._registry = registry
+        self._clock = clock
+        self._now = now
+
+    def status_changed(self, client: ClientKey, status: Status) -> None:
+        """A device's status was changed: its live connections follow."""
+        live = self._registry.live(client)
+        for conversation in [*([live] if live else []), *self._registry.doubted(client)]:
+            if status.refused:
+                text = f"the device is {status}"
+                conversation.session.end(Ending(CloseReason.NOT_APPROVED, text, ErrorCode.NOT_APPROVED))
+
+    def disconnect(self, client: ClientKey) -> bool:
+        """Close a client's connection; False if it is not connected."""
+        conversation = self._registry.live(client)
+        if conversation is None:
+            return False
+        conversation.session.end(Ending(CloseReason.OPERATOR, "closed by an operator"))
+        return True
+
+    def phone(self, client: ClientKey) -> PhoneInfo | None:
+        """A snapshot of this client's phone, None if it is not connected."""
+        conversation = self._registry.live(client)
+        return self._snapshot(conversation) if conversation is not None else None
+
+    def phones(self) -> list[PhoneInfo]:
+        """A snapshot of every live phone."""
+        infos = map(self._snapshot, self._registry.everyone())
+        return [info for info in infos if info is not None]
+
+    def _snapshot(self, conversation: Conversation) -> PhoneInfo | None:
+        handshake = conversation.handshake
+        if handshake is None or conversation.pass_ is None:
+            return None
+        behind = self._now() - self._clock.seconds()
+        return PhoneInfo(
+            client=handshake.key,
+            dialect=handshake.dialect,
+            version=handshake.version,
+            address=conversation.peer,
+            device_info=handshake.device_info,
+            status=conversation.pass_.device.status,
+            connected_at=behind + conversation.connected_at,
+            last_heard=behind + (conversation.last_heard or conversation.connected_at),
+            round_trip_ms=conversation.round_trip_ms,
+            monitoring=conversation.monitoring,
+            messages=conversation.messages,
+            proven=conversation.proven,
+        )

@@ -1,0 +1,180 @@
+"""Builds each stage from its section of the configuration; `relaytw.tap` joins them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from itertools import count
+from random import SystemRandom
+from typing import Any
+
+from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
+
+from relaytw import __version__
+from relaytw.admission import Admission, AdmissionSettings
+from relaytw.config import Config
+from relaytw.credentials import Credentials
+from relaytw.gate import Gate, GateSettings
+from relaytw.intake import IntakeSettings, Job, MemoryIntake
+from relaytw.lanes import Lanes
+from relaytw.messages import Reply
+from relaytw.metrics import Metrics
+from relaytw.outbox import Outbox, OutboxSettings
+from relaytw.penalty import PenaltyBox, PenaltySettings
+from relaytw.permits import Permits
+from relaytw.protocols import wire
+from relaytw.protocols.conversation import Conversation, SessionLimits
+from relaytw.registry import Registry
+from relaytw.services.acceptance import Acceptance
+from relaytw.services.closes import Closes
+from relaytw.services.pings import Pings
+from relaytw.services.sessions import HouseSettings, Sessions, Stages
+from relaytw.services.threads import BlockingPool, HandlerThreads
+from relaytw.store.memory import MemoryApprovals
+
+_log = Logger(namespace="relaytw.outbox")
+
+
+def trace_ids() -> Callable[[], str]:
+    """Names for messages, one after the other."""
+    # Short, unique across restarts, and cheap: a random prefix for this run and a count.
+    prefix = f"{SystemRandom().getrandbits(32):08x}"
+    numbers = count(1)
+    return lambda: f"{prefix}-{next(numbers)}"
+
+
+def _log_dropped(reply: Reply, why: str) -> None:
+    _log.warn("a reply to {client} is dropped: {why}", client=reply.client, why=why, trace=reply.trace)
+
+
+def gate(
+    config: Config, credentials: Credentials, approvals: MemoryApprovals, now: Callable[[], float]
+) -> Gate:
+    """What decides whether a packet may enter."""
+    verifiers: dict[tuple[tuple[bytes, ...], str], wire.Verifier] = {}
+
+    def verifier_for(bot: str) -> wire.Verifier:
+        # Most bots share one secret; a verifier for each secret, not for each name a stranger invents.
+        known = credentials.secrets_for(bot)
+        if known not in verifiers:
+            verifiers[known] = wire.Verifier(*known)
+        return verifiers[known]
+
+    settings = GateSettings(
+        required=config.auth.required,
+        max_clock_skew=config.auth.max_clock_skew,
+        reconnect_window=config.auth.reconnect_window,
+        ttl=config.dedup.ttl,
+        per_client=config.dedup.per_client,
+        total=config.dedup.total,
+        twin_window=config.dedup.twin_window,
+    )
+    return Gate(approvals=approvals, verifier_for=verifier_for, settings=settings, now=now)
+
+
+def outbox(config: Config, reactor: Any, metrics: Metrics, now: Callable[[], float]) -> Outbox:
+    """What keeps replies until a phone has them."""
+    limits = config.limits
+    settings = OutboxSettings(
+        per_client=limits.outbox_per_client,
+        bytes=limits.outbox_bytes,
+        ttl=limits.outbox_ttl,
+        text_chars=limits.text_chars,
+        text_spacing=limits.text_spacing,
+        media_wait=limits.media_wait,
+    )
+    return Outbox(
+        clock=reactor,
+        now=now,
+        encode=partial(wire.encode_reply, timezone=config.relay.timezone),
+        settings=settings,
+        metrics=metrics,
+        dropped=_log_dropped,
+    )
+
+
+def intake(config: Config, metrics: Metrics) -> MemoryIntake:
+    """What counts as accepted and is not finished."""
+    limits = config.limits
+
+    def paused() -> None:
+        metrics.pauses += 1
+
+    settings = IntakeSettings(
+        limits.queue, limits.queue_bytes, limits.backlog_per_connection, limits.backlog_bytes
+    )
+    return MemoryIntake(settings, paused)
+
+
+def lanes(config: Config) -> Lanes[Job]:
+    """The limits per room, per bot and in all."""
+    limits = config.limits
+    return Lanes(
+        consumers=limits.consumers,
+        per_bot=limits.per_bot,
+        per_room=limits.per_room,
+        reserved_consumers=limits.reserved_consumers,
+        reserved_per_bot=limits.reserved_per_bot,
+    )
+
+
+def threads(config: Config, reactor: Any) -> BlockingPool:
+    """The threads of blocking handlers."""
+    limits = config.limits
+    pool = HandlerThreads(0, limits.blocking_threads, "handlers")
+    return BlockingPool(
+        partial(deferToThreadPool, reactor, pool),
+        threads=limits.blocking_threads,
+        per_bot=limits.blocking_per_bot,
+        pool=pool,
+    )
+
+
+def sessions(
+    config: Config,
+    reactor: Any,
+    approvals: MemoryApprovals,
+    gate: Gate,
+    pings: Pings,
+    intake: MemoryIntake,
+    acceptance: Acceptance,
+    outbox: Outbox,
+    metrics: Metrics,
+    now: Callable[[], float],
+) -> Sessions:
+    """Everybody's conversations, joined to the stages they ask."""
+    limits, penalty = config.limits, config.penalty
+    admission = Admission(
+        Permits(limits.connections),
+        AdmissionSettings(
+            limits.overflow, limits.overflow_seconds, limits.displace_after, limits.handshake_timeout
+        ),
+        reactor,
+    )
+    box = PenaltySettings(
+        penalty.connects_per_minute, penalty.duration, penalty.max_duration, penalty.grace, penalty.clients
+    )
+    penalties = PenaltyBox(box, reactor.seconds())
+    registry: Registry[Conversation] = Registry(limits.provisional_per_client)
+    stages = Stages(
+        admission, penalties, approvals, gate, registry, pings, intake, acceptance, outbox, Closes(), metrics
+    )
+    return Sessions(
+        clock=reactor,
+        now=now,
+        settings=HouseSettings(
+            limits.line_bytes, limits.lines_per_turn, limits.write_timeout, config.auth.required
+        ),
+        limits=SessionLimits(
+            limits.handshake_timeout,
+            limits.read_timeout,
+            limits.read_strikes,
+            limits.provisional_timeout,
+            limits.held_lines,
+            limits.held_bytes,
+            limits.bad_packets,
+        ),
+        stages=stages,
+        server_version=f"relaytw {__version__}",
+    )
