@@ -13,7 +13,7 @@ help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/installed  ## install what the relay needs and start it here, in the foreground
-	exec $(BIN)/twistd -n relay $(ARGS)
+	exec $(BIN)/twistd -n --pidfile= relay $(ARGS)
 
 test: lint unit integration  ## install what the tests need, then run lint, types and all tests
 

@@ -100,51 +100,44 @@ class GateSettings:
     twin_window: float = 1.0
 
 
-#: Stands for a generation in which nothing was said; most phones are quiet most of the time.
-_NOTHING: dict[int, float] = {}
-
-
 class _Recent:
-    """When which text was said lately: with a logId, and without.
+    """When which text was said lately, by anybody: with a logId, and without.
 
     Held as hashes, in two generations that replace each other: nothing of a chat is kept alive, and
     nothing is looked through.
     """
 
-    __slots__ = ("_bare", "_named", "_older_bare", "_older_named", "_since")
+    __slots__ = ("_bare", "_limit", "_named", "_older_bare", "_older_named", "_since", "_window")
 
-    def __init__(self) -> None:
-        self._named = self._bare = self._older_named = self._older_bare = _NOTHING
+    def __init__(self, window: float, limit: int) -> None:
+        self._window = window
+        self._limit = limit
+        self._named: dict[int, float] = {}
+        self._bare: dict[int, float] = {}
+        self._older_named: dict[int, float] = {}
+        self._older_bare: dict[int, float] = {}
         self._since = 0.0
 
-    def is_twin(self, chat: Chat, now: float, window: float, limit: int) -> bool:
+    def is_twin(self, client: ClientKey, chat: Chat, now: float) -> bool:
         """Was the same said within the window, with a logId if this has none, or the other way round?"""
-        if now - self._since > window or len(self._named) + len(self._bare) >= limit:
-            self._turn_over(now)
-        what = hash((chat.room, chat.sender, chat.text))
+        if now - self._since > self._window or len(self._named) + len(self._bare) >= self._limit:
+            self.turn_over(now)
+        what = hash((client, chat.room, chat.sender, chat.text))
+        oldest = now - self._window
         if chat.log_id:
-            if (self._bare or self._older_bare) and _taken(what, self._bare, self._older_bare, now - window):
+            if (self._bare or self._older_bare) and _taken(what, self._bare, self._older_bare, oldest):
                 return True
-            if self._named is _NOTHING:
-                self._named = {}
             self._named[what] = now
         else:
-            if _taken(what, self._named, self._older_named, now - window):
+            if _taken(what, self._named, self._older_named, oldest):
                 return True
-            if self._bare is _NOTHING:
-                self._bare = {}
             self._bare[what] = now
         return False
 
-    def forget(self, oldest: float) -> None:
-        """Let go of what is older."""
-        if self._since < oldest:
-            self._turn_over(self._since)
-            self._turn_over(self._since)
-
-    def _turn_over(self, now: float) -> None:
-        self._older_named, self._named = self._named, _NOTHING
-        self._older_bare, self._bare = self._bare, _NOTHING
+    def turn_over(self, now: float) -> None:
+        """Begin a new generation, and forget the one before the last."""
+        self._older_named, self._named = self._named, {}
+        self._older_bare, self._bare = self._bare, {}
         self._since = now
 
 
@@ -154,14 +147,13 @@ def _taken(what: int, generation: dict[int, float], older: dict[int, float], old
 
 
 class _Seen:
-    """What was seen of one client: signatures, message ids, and texts of the last second."""
+    """What was seen of one client: signatures and message ids."""
 
-    __slots__ = ("floor", "forgotten", "ids", "previous", "recent", "serial", "signatures", "trim_at")
+    __slots__ = ("floor", "forgotten", "ids", "previous", "serial", "signatures", "trim_at")
 
     def __init__(self) -> None:
-        self.signatures: OrderedDict[str, tuple[int, float, int]] = OrderedDict()
+        self.signatures: OrderedDict[int, tuple[int, float, int]] = OrderedDict()
         self.ids: OrderedDict[str, float] = OrderedDict()
-        self.recent = _Recent()
         self.trim_at = 0.0
         self.forgotten = False
         self.floor = 0
@@ -198,6 +190,7 @@ class Gate:
         self._settings = settings
         self._now = now
         self._seen: dict[ClientKey, _Seen] = {}
+        self._recent = _Recent(settings.twin_window, settings.total)
         self._remembered = 0
         self._serials = 0
         self._proof_of: Pass | None = None
@@ -293,7 +286,7 @@ class Gate:
             ids.move_to_end(name)
             ids[name] = now
             return name
-        if seen.recent.is_twin(chat, now, settings.twin_window, settings.per_client):
+        if self._recent.is_twin(pass_.client, chat, now):
             return None
         ids[name] = now
         self._remembered += 1
@@ -304,11 +297,11 @@ class Gate:
     def sweep(self) -> int:
         """Forget what can no longer matter; the number of ids and signatures forgotten."""
         before, now = self._remembered, self._now()
+        self._recent.turn_over(now)
         oldest_signature = now - 2 * self._settings.max_clock_skew
         for client, seen in list(self._seen.items()):
             self._trim_ids(seen, now)
             self._trim_signatures(seen, oldest_signature)
-            seen.recent.forget(now - self._settings.twin_window)
             if not (seen.ids or seen.signatures or seen.floor > oldest_signature * 1000):
                 # A connection may still hold it: its next packet starts anew.
                 seen.forgotten = True
@@ -331,7 +324,8 @@ class Gate:
         seen = pass_.seen
         if seen is None or seen.forgotten:
             seen = self._adopt(pass_)
-        name = auth.signature[:32]
+        # Half of a valid signature tells it apart as well, and takes a third of the memory.
+        name = int(auth.signature[:16], 16)
         shown = seen.signatures.get(name)
         if shown is None:
             if auth.timestamp <= seen.floor:

@@ -178,7 +178,7 @@ class TwinTests(DoorCase):
 
     def test_bounded(self) -> None:
         """A flood pushes the oldest texts out of the window: it cannot make it grow."""
-        door = Door(per_client=10)
+        door = Door(total=10)
         pass_ = door.connect()
         enter(door, pass_, chat())
         for number in range(20):
