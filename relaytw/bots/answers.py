@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from relaytw.messages import Media, Part, Text
 
+#: What a phone can be told to send besides text.
+KINDS = ("image", "audio", "video", "document")
+
 
 class BadAnswer(TypeError):
     """A handler returned something that cannot be sent."""
@@ -31,8 +34,18 @@ def _part(item: object) -> tuple[Part, ...]:
     if isinstance(item, Text):
         return (item,) if item.text else ()
     if isinstance(item, Media):
-        return (item,) if item.sources else ()
+        return (_checked(item),) if item.sources else ()
     raise BadAnswer(f"a list of answers holds text and media, not {_kind(item)}")
+
+
+def _checked(media: Media) -> Media:
+    sources = media.sources
+    same = isinstance(sources, (tuple, list)) and {type(source) for source in sources} in ({str}, {bytes})
+    if not same:
+        raise BadAnswer("the sources of Media are a tuple of URLs (str), or one of contents (bytes)")
+    if media.kind not in KINDS:
+        raise BadAnswer(f"Media are of kind {', '.join(KINDS)}, not {media.kind!r}")
+    return media if isinstance(sources, tuple) else media._replace(sources=tuple(sources))
 
 
 def _kind(value: object) -> str:

@@ -76,7 +76,6 @@ class Bridge(LineReceiver):
         self.dialect: Dialect | None = None
         self.reading = True
         self.resumed_at = 0.0
-        self.peer = ""
         self._lines = LineBuffer(house.line_bytes)
         # The next line last: a list costs an idle phone a tenth of what a deque does.
         self._waiting: list[bytes] = []
@@ -94,7 +93,6 @@ class Bridge(LineReceiver):
     def connectionMade(self) -> None:
         """Set the socket's options and ask to be let in."""
         transport: Any = self.transport
-        self.peer = _readable(transport.getPeer())
         _keep_alive(transport)
         transport.registerProducer(self, True)
         self._house.arrived(self)
@@ -169,6 +167,10 @@ class Bridge(LineReceiver):
         """The transport is about to go; `connectionLost` follows."""
 
     # -- the session's link
+
+    def where(self) -> str:
+        """The peer's address; behind a load balancer only known once its header was read."""
+        return _readable(self.transport.getPeer())  # type: ignore[union-attr]
 
     def say(self, data: bytes) -> None:
         """Write `data`, at the end of the batch if one is being worked."""

@@ -59,6 +59,9 @@ class Link(Protocol):
     def resumed_at(self) -> float:
         """When reading was last taken up again, on the session's clock."""
 
+    def where(self) -> str:
+        """The peer's address."""
+
     def say(self, data: bytes) -> None:
         """Write `data`; ignored once hung up."""
 

@@ -17,7 +17,7 @@ from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
 from twisted.internet.task import Cooperator
-from twisted.logger import Logger
+from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 
 from relaytw import texts
@@ -306,6 +306,7 @@ class Dispatcher(Service):
             self._log.failure(
                 "handler {handler} failed",
                 failure,
+                LogLevel.error,
                 handler=invocation.name,
                 trace=message.trace,
                 client=message.client,

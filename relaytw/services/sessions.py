@@ -135,14 +135,15 @@ class Sessions(Service):
 
     def arrived(self, bridge: Bridge) -> None:
         """A socket was accepted: give it its conversation, and perhaps a slot."""
-        conversation = Conversation(bridge, self.clock, self, self._limits, bridge.peer, self.clock.seconds())
+        peer, now = bridge.where(), self.clock.seconds()
+        conversation = Conversation(bridge, self.clock, self, self._limits, peer, now)
         converse(conversation)
         self._sockets += 1
         self._open.add(conversation)
         self.stages.metrics.connects += 1
         self._log.info(
             "connection from {peer} ({connections} connections)",
-            peer=bridge.peer,
+            peer=peer,
             connections=len(self._open),
         )
         bridge.conversation = conversation
@@ -184,6 +185,7 @@ class Sessions(Service):
         """Answer a handshake; again when a slot or an answer of the approvals was waited for."""
         if conversation.handshake is None:
             conversation.handshake, conversation.key = handshake, handshake.key
+            conversation.peer = conversation.link.where()
             stay = self.stages.penalties.connected(handshake.key, conversation.host, self.clock.seconds())
             if stay is not None:
                 self._refuse(conversation, CloseReason.PENALTY, texts.HANDSHAKE_PENALTY)

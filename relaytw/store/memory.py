@@ -7,7 +7,8 @@ from collections.abc import Callable
 from relaytw.gate import NAMELESS, Device, Room
 from relaytw.messages import ClientKey, Handshake, Status
 
-#: How many rows that were never approved are kept; the oldest goes first.
+#: How many rows are kept that an unsigned handshake or message made and nobody has decided about or
+#: proven; the oldest goes first.
 PENDING_ROWS = 1_000
 
 
@@ -28,7 +29,7 @@ class MemoryApprovals:
         self._pending_rows = pending_rows
         self._devices: dict[ClientKey, Device] = {}
         self._rooms: dict[tuple[ClientKey, str], Room] = {}
-        self._pending_devices: dict[ClientKey, None] = {}
+        self._unproven_devices: dict[ClientKey, None] = {}
         self._pending_rooms: dict[tuple[ClientKey, str], None] = {}
 
     def device(self, handshake: Handshake, address: str) -> Device:
@@ -39,6 +40,7 @@ class MemoryApprovals:
             if self._approve_new_devices and approvable(handshake.key):
                 status = Status.APPROVED
             device = self._add_device(handshake.key, status)
+            self._keep_few(handshake.key)
         device.address = address
         device.version = handshake.version
         return device
@@ -53,6 +55,9 @@ class MemoryApprovals:
 
     def pin(self, device: Device, uuid: str) -> None:
         """Bind an approved device to the deviceUUID it showed."""
+        self._unproven_devices.pop(device.client, None)
+        # It may have been forgotten among too many that came at once.
+        self._devices.setdefault(device.client, device)
         device.uuid = uuid
         device.updated_at = self._now()
 
@@ -72,9 +77,9 @@ class MemoryApprovals:
         device.uuid = None
         device.status = status
         device.updated_at = self._now()
-        self._pending_devices.pop(client, None)
+        self._unproven_devices.pop(client, None)
         if status is Status.PENDING:
-            self._pending_devices[client] = None
+            self._unproven_devices[client] = None
         return device
 
     def devices(self) -> list[Device]:
@@ -116,12 +121,14 @@ class MemoryApprovals:
     def _add_device(self, client: ClientKey, status: Status) -> Device:
         now = self._now()
         device = self._devices[client] = Device(client, status, None, "", "", now, now)
-        if status is Status.PENDING:
-            self._pending_devices[client] = None
-            if len(self._pending_devices) > self._pending_rows:
-                oldest = next(iter(self._pending_devices))
-                del self._pending_devices[oldest], self._devices[oldest]
         return device
+
+    def _keep_few(self, client: ClientKey) -> None:
+        """Note a device that nobody has vouched for; of too many the oldest is forgotten."""
+        self._unproven_devices[client] = None
+        if len(self._unproven_devices) > self._pending_rows:
+            oldest = next(iter(self._unproven_devices))
+            del self._unproven_devices[oldest], self._devices[oldest]
 
     def _add_room(self, client: ClientKey, room_id: str, name: str, status: Status) -> Room:
         now = self._now()

@@ -96,7 +96,7 @@ class ConfigurationTests(OwnFolder):
         variables = dict(re.findall(r"^    (RELAYTW_\w+)='(.+)'$", read("configuration.md"), re.MULTILINE))
         self.assertGreaterEqual(len(variables), 3)
         config = load(None, variables, {})
-        self.assertEqual(config.relay.listen, ("tcp:1490", "tcp6:1490"))
+        self.assertEqual(config.relay.listen, ("tcp:1490", "tcp:1491"))
         self.assertIn("Weather", config.auth.bots)
 
     def test_examples(self) -> None:

@@ -70,3 +70,14 @@ class PartsTests(SynchronousTestCase):
     def test_any_texts(self, texts: list[str]) -> None:
         """Every text that is not empty is said, in order and as it is."""
         self.assertEqual(parts(texts), tuple(Text(text) for text in texts if text))
+
+    def test_media_that_are_none(self) -> None:
+        """Media whose sources or kind no phone understands are the handler's mistake, not the phone's."""
+        for media in (
+            Media("https://example.org/a.jpg"),  # type: ignore[arg-type]
+            Media(("a", b"b")),  # type: ignore[arg-type]
+            Media((5,)),  # type: ignore[arg-type]
+            Media(("a",), kind="smell"),
+        ):
+            with self.assertRaises(BadAnswer):
+                parts(media)

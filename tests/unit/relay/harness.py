@@ -140,14 +140,14 @@ class RelayTestCase(OwnFolder):
     def assertClosed(self, phone: Phone, reason: CloseReason, *errors: str) -> None:
         """The relay has closed this connection for one reason, and told the phone of these errors."""
         self.assertTrue(phone.closed, "the connection is open")
-        rows = [row for row in self.stages.closes.rows() if row.address == phone.bridge.peer]
+        rows = [row for row in self.stages.closes.rows() if row.address == phone.bridge.where()]
         self.assertEqual([row.reason for row in rows], [reason])
         self.assertEqual(phone.errors, list(errors))
 
     def assertOpen(self, *phones: Phone) -> None:
         """The relay has closed none of these connections."""
         for phone in phones:
-            self.assertFalse(phone.closed, f"{phone.bridge.peer} is closed: {self.stages.closes.rows()}")
+            self.assertFalse(phone.closed, f"{phone.bridge.where()} is closed: {self.stages.closes.rows()}")
 
     def assertNoTimers(self) -> None:
         """No call is due any more that has to do with a connection."""

@@ -118,6 +118,16 @@ class DeviceTests(ApprovalsCase):
         names = [device.client.device for device in approvals.devices()]
         self.assertEqual(names, ["phone", "denied", "0", "7", "8", "9"])
 
+    def test_approved_unseen_are_bounded_too(self) -> None:
+        """Unsigned handshakes cannot fill the memory where new devices are approved; a proof is kept."""
+        approvals = self.make(new_devices=True, pending_rows=3)
+        devices = [approvals.device(handshake(ClientKey("bot", str(n))), "") for n in range(2)]
+        approvals.pin(devices[0], "uuid")
+        devices += [approvals.device(handshake(ClientKey("bot", str(n))), "") for n in range(2, 9)]
+        self.assertEqual([device.client.device for device in approvals.devices()], ["0", "6", "7", "8"])
+        approvals.pin(devices[1], "uuid")
+        self.assertIs(approvals.known_device(devices[1].client), devices[1])
+
     def test_registering_decided_devices_drops_nobody(self) -> None:
         """A device registered with a decision takes no place among those that wait for one."""
         approvals = self.make(pending_rows=1)
