@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from threading import get_ident
-from typing import cast
+from typing import Any, cast
 
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred
@@ -328,6 +328,7 @@ class Dispatcher(Service):
             self._stopped()
 
     def _forget(self, run: Run) -> None:
+        run.work = None  # it knows the run: a circle that only the collector would open
         self._deadlines.discard(run)
         self._graces.discard(run)
 
@@ -365,11 +366,11 @@ class Dispatcher(Service):
             self._free(run.lane, run.job)
             self.pump()
 
-    def _stall_of(self, run: Run) -> Callable[[Callable[[], object]], object]:
-        def timed(step: Callable[[], object]) -> object:
+    def _stall_of(self, run: Run) -> Callable[[Callable[[Any], object], object], object]:
+        def timed(step: Callable[[Any], object], value: object) -> object:
             before = self._clock.seconds()
             try:
-                return step()
+                return step(value)
             finally:
                 seconds = self._clock.seconds() - before
                 if seconds > STALL:

@@ -1,23 +1,24 @@
 """Runs a handler's first step at once, and makes a Deferred only of what suspends.
 
 Most handlers answer without waiting for anything.  Making a Deferred and a cancellation for each
-of them would be half the price of a message, so the first `send` is done by hand.  What suspends may wait
+of them would be half the price of a message, so every step is done by hand.  What suspends may wait
 for Deferreds, and where an asyncio loop runs for its futures too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine
 from types import CoroutineType
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 from relaytw.messages import Message
 
 Suspended = Coroutine[Any, Any, object] | Deferred[object]
-#: Runs one step of a handler; whoever passes it may measure it.
-Timed = Callable[[Callable[[], object]], object]
+#: Runs one step of a handler, a function and what it is called with; whoever passes it may measure it.
+Timed = Callable[[Callable[[Any], object], object], object]
 
 
 def run_first_step(call: Callable[[Message], object], message: Message) -> tuple[Suspended | None, object]:
@@ -26,7 +27,7 @@ def run_first_step(call: Callable[[Message], object], message: Message) -> tuple
     Raises whatever the handler raises.
     """
     result = call(message)
-    if type(result) is str:
+    if type(result) is str or result is None:
         return None, result
     if isinstance(result, CoroutineType):
         try:
@@ -41,44 +42,62 @@ def run_first_step(call: Callable[[Message], object], message: Message) -> tuple
 
 def resume(suspended: Suspended, waits_for: object, timed: Timed) -> Deferred[object]:
     """A Deferred of the rest of a handler; cancelling it cancels what the handler waits for."""
-    if isinstance(suspended, Deferred):
-        return suspended
-    return Deferred.fromCoroutine(_rest(suspended, waits_for, timed))
+    if isinstance(suspended, CoroutineType):
+        rest = _Rest(suspended, timed)
+        if not rest.wait_for(waits_for):
+            rest.go_on(suspended.send, waits_for)
+        return rest
+    return suspended  # type: ignore[return-value]  # a Deferred of its own
 
 
-def _rest(
-    coroutine: Coroutine[Any, Any, object], waits_for: Any, timed: Timed
-) -> Generator[Deferred[Any], Any, object]:
-    while True:
-        step: Callable[[], object]
+class _Rest(Deferred[object]):
+    """The result of a coroutine that goes on whenever what it waits for is there.
+
+    `Deferred.fromCoroutine` would do for it, at three times the price of a step.
+    """
+
+    def __init__(self, coroutine: Coroutine[Any, Any, object], timed: Timed) -> None:
+        super().__init__()
+        self._coroutine = coroutine
+        self._timed = timed
+        self._awaited: Deferred[Any] | None = None
+
+    def cancel(self) -> None:
+        """Cancel what is waited for; the coroutine may tidy up, or go on."""
+        if self._awaited is not None:
+            self._awaited.cancel()
+
+    def wait_for(self, awaited: Any) -> bool:
+        """Go on when this has fired; False when it is nothing that fires."""
+        if getattr(awaited, "_asyncio_future_blocking", False):
+            # How a future tells whoever runs the coroutine that it is awaited; asyncio's tasks do the same.
+            awaited._asyncio_future_blocking = False  # noqa: SLF001
+            awaited = Deferred.fromFuture(awaited)
+        add_callbacks = getattr(awaited, "addCallbacks", None)
+        if add_callbacks is None:
+            return False
+        self._awaited = awaited
+        add_callbacks(self._succeeded, self._failed)
+        return True
+
+    def _succeeded(self, value: object) -> None:
+        self.go_on(self._coroutine.send, value)
+
+    def _failed(self, failure: Failure) -> None:
+        self.go_on(self._coroutine.throw, failure.value)
+
+    def go_on(self, step: Callable[[Any], object], value: object) -> None:
+        """Run the coroutine until it waits for something, or ends."""
+        self._awaited = None
         try:
-            value = yield _deferred(waits_for)
-        except GeneratorExit:
-            coroutine.close()
-            raise
-        except BaseException as error:
-            step = _throwing(coroutine, error)
-        else:
-            step = _sending(coroutine, value)
-        try:
-            waits_for = timed(step)
+            awaited = self._timed(step, value)
+            while not self.wait_for(awaited):
+                # A bare yield, as of asyncio.sleep(0): there is nothing to wait for.
+                awaited = self._timed(self._coroutine.send, awaited)
         except StopIteration as stop:
             if isinstance(stop.value, Deferred):
-                raise TypeError("a handler returned a Deferred instead of awaiting it") from None
-            return stop.value
-
-
-def _deferred(waits_for: Any) -> Any:
-    # How a future tells whoever runs the coroutine that it is awaited; asyncio's own tasks do the same.
-    if getattr(waits_for, "_asyncio_future_blocking", False):
-        waits_for._asyncio_future_blocking = False  # noqa: SLF001
-        return Deferred.fromFuture(waits_for)
-    return waits_for
-
-
-def _throwing(coroutine: Coroutine[Any, Any, object], error: BaseException) -> Callable[[], object]:
-    return lambda: coroutine.throw(error)
-
-
-def _sending(coroutine: Coroutine[Any, Any, object], value: object) -> Callable[[], object]:
-    return lambda: coroutine.send(value)
+                self.errback(TypeError("a handler returned a Deferred instead of awaiting it"))
+            else:
+                self.callback(stop.value)
+        except BaseException:  # SystemExit and asyncio's CancelledError too: it is the handler that failed
+            self.errback(Failure())

@@ -21,7 +21,7 @@ def run(handler: Callable[[Message], object]) -> Deferred[object]:
     """Both halves of a handler's run, for one that suspends."""
     suspended, waits_for = run_first_step(handler, MESSAGE)
     assert suspended is not None
-    return resume(suspended, waits_for, lambda step: step())
+    return resume(suspended, waits_for, lambda step, value: step(value))
 
 
 class FirstStepTests(SynchronousTestCase):
@@ -121,9 +121,9 @@ class RestTests(SynchronousTestCase):
         """Each step after the first is run by whoever measures it."""
         steps: list[object] = []
 
-        def timed(step: Callable[[], object]) -> object:
+        def timed(step: Callable[[Any], object], value: object) -> object:
             steps.append(step)
-            return step()
+            return step(value)
 
         suspended, waits_for = run_first_step(self.both, MESSAGE)
         assert suspended is not None
