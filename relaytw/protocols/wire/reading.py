@@ -23,24 +23,30 @@ _NEITHER = "neither a handshake nor a packet with an event"
 
 def decode(line: bytes, dialect: Dialect | None = None) -> Packet:  # noqa: ARG001 (either dialect is understood)
     """Read one line.  Raises BadLine, and nothing else, for any bytes."""
-    return decode_first(line)[0]
+    if not line.endswith(b"}"):
+        return decode_first(line)[0]
+    try:
+        envelope = _envelope.decode(line)
+    except _REFUSALS:
+        return _slowly(line, b"")[0]
+    data = envelope.data
+    return shapes.chat(data, data.text) if type(data) is shapes.AnalyzeShape else _packet(envelope, b"")[0]
 
 
 def decode_first(line: bytes) -> tuple[Packet, Dialect]:
     """Read one line of a phone whose dialect is not known, and tell the dialect.  Raises BadLine."""
-    header, raw = (line, b"") if line.endswith(b"}") else _split(line)
+    header, raw = _split(line)
     try:
         envelope = _envelope.decode(header)
     except _REFUSALS:
         return _slowly(header, raw)
-    data = envelope.data
-    if type(data) is shapes.AnalyzeShape:
-        return shapes.chat(data, data.text), Dialect.V32
     return _packet(envelope, raw)
 
 
 def _split(line: bytes) -> tuple[bytes, bytes]:
     """Header and raw content: the header ends at the last brace."""
+    if line.endswith(b"}"):
+        return line, b""
     end = line.rfind(b"}") + 1
     if not end:
         return line, b""
