@@ -27,6 +27,7 @@ class Phone:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=20)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._tail = b""
+        self._signed_at = 0
 
     def greet(self) -> None:
         """Introduce the phone and wait for the answer."""
@@ -39,7 +40,8 @@ class Phone:
         self.socket.setblocking(False)
 
     def auth(self) -> Auth:
-        """A signature as of now."""
+        """A signature as of now, and no two alike: each costs whoever verifies it an HMAC."""
+        self._signed_at = max(self._signed_at + 1, time.time_ns() // 1_000_000)
         unsigned = Auth(
             "MessengerBotR",
             self.bot,
@@ -47,7 +49,7 @@ class Phone:
             self.device,
             "02:00:00:00:00:00",
             "10.0.0.7",
-            time.time_ns() // 1_000_000,
+            self._signed_at,
             "3.2.2",
             "",
         )

@@ -286,13 +286,11 @@ class Gate:
             ids.move_to_end(name)
             ids[name] = now
             return name
-        if self._recent.is_twin(pass_.client, chat, now):
-            return None
         ids[name] = now
         self._remembered += 1
         if now >= seen.trim_at or len(ids) > settings.per_client or self._remembered > settings.total:
             self._trim_ids(seen, now)
-        return name
+        return None if self._recent.is_twin(pass_.client, chat, now) else name
 
     def sweep(self) -> int:
         """Forget what can no longer matter; the number of ids and signatures forgotten."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from relaytw.messages import Media, Part, Text
 
+#: The longest that a phone may be kept in a room for an upload, in ms.
+LONGEST_WAIT = 300_000
 #: What a phone can be told to send besides text.
 KINDS = ("image", "audio", "video", "document")
 
@@ -32,6 +34,8 @@ def _part(item: object) -> tuple[Part, ...]:
     if isinstance(item, str):
         return (Text(str(item)),) if item else ()
     if isinstance(item, Text):
+        if not isinstance(item.text, str):
+            raise BadAnswer(f"a Text holds a str, not {_kind(item.text)}")
         return (item,) if item.text else ()
     if isinstance(item, Media):
         return (_checked(item),) if item.sources else ()
@@ -45,6 +49,11 @@ def _checked(media: Media) -> Media:
         raise BadAnswer("the sources of Media are a tuple of URLs (str), or one of contents (bytes)")
     if media.kind not in KINDS:
         raise BadAnswer(f"Media are of kind {', '.join(KINDS)}, not {media.kind!r}")
+    if type(media.format) is not str or not media.format.isalnum():
+        raise BadAnswer(f"the format of Media is a file ending such as 'jpg', not {media.format!r}")
+    wait = media.wait_ms
+    if wait is not None and (type(wait) is not int or not 0 <= wait <= LONGEST_WAIT):
+        raise BadAnswer(f"wait_ms of Media is a number of milliseconds up to {LONGEST_WAIT}, not {wait!r}")
     return media if isinstance(sources, tuple) else media._replace(sources=tuple(sources))
 
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import click
@@ -99,7 +100,7 @@ class Talk:
             self.finish(1)
             return
         if not answer.approved:
-            bot, device = self.identity.bot, self.identity.device
+            bot, device = quote(self.identity.bot), quote(self.identity.device)
             self.complain(f"this phone is not approved yet: relayctl devices approve {bot} {device}")
         self.phone = phone
         waiting, self.to_say = self.to_say, []

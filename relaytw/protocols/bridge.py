@@ -135,11 +135,11 @@ class Bridge(LineReceiver):
 
     def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008
         """Hand on what was read, then tell the session."""
+        self.drain()
+        self._hung_up = True
         for call in (self._linger, self._stalled):
             if call is not None and call.active():
                 call.cancel()
-        self.drain()
-        self._hung_up = True
         clean = self._half_closed or reason.check(ConnectionDone)
         self.conversation.session.lost(CloseReason.PHONE_CLOSED if clean else CloseReason.CONNECTION_LOST)
         self._waiting.clear()

@@ -100,6 +100,9 @@ class Desk(Protocol):
     def vouched(self, packet: Packet, dialect: Dialect) -> Handshake | None:
         """The handshake that this packet stands for if it is validly signed by a device we know."""
 
+    def batch_over(self) -> None:
+        """Lines were handed on: accept and start what came of them."""
+
     def check(self, conversation: Conversation, packet: Chat | Pong | Unknown) -> bool:
         """Is this packet proof of who is talking?  Raises `PeerError` when it may not enter."""
 
@@ -231,6 +234,8 @@ class Conversation:
         if held:
             self.session.heard(iter(held))
         self.session.heard(rest)
+        # A slot or an answer of the approvals comes outside of any batch.
+        self.desk.batch_over()
 
     def reproach(self, error: PeerError) -> bool:
         """Tell the phone of its mistake; False when it made too many in a row and is closed."""
@@ -255,7 +260,7 @@ class Conversation:
                 elif not isinstance(packet, Handshake):
                     self._enter(packet)
                 elif packet.key != self.key:
-                    self._impostor(packet.key)
+                    self.impostor(packet.key)
                     return
             except PeerError as error:
                 if not self.reproach(error):
@@ -273,7 +278,8 @@ class Conversation:
         else:
             desk.unknown(self, packet.event)
 
-    def _impostor(self, claimed: ClientKey) -> None:
+    def impostor(self, claimed: ClientKey) -> None:
+        """A second handshake names somebody else: close."""
         text = f"this connection belongs to {self.key}, not to {claimed}"
         self.session.end(Ending(CloseReason.WRONG_IDENTITY, text, ErrorCode.WRONG_IDENTITY))
 

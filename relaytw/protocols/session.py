@@ -89,11 +89,7 @@ class _Strikes:
 _machine = TypeMachineBuilder(Session, Conversation)
 
 
-def _await_handshake(session: Session, core: Conversation, patience: float) -> _Patience:
-    return _Patience(core, session, patience)
-
-
-def _await_seat(session: Session, core: Conversation, patience: float) -> _Patience:
+def _be_patient(session: Session, core: Conversation, patience: float) -> _Patience:
     return _Patience(core, session, patience)
 
 
@@ -107,8 +103,8 @@ def _watch(session: Session, core: Conversation) -> _Strikes:
 
 
 _fresh = _machine.state("fresh")
-_greeting = _machine.state("greeting", _await_handshake)
-_waiting = _machine.state("waiting", _await_seat)
+_greeting = _machine.state("greeting", _be_patient)
+_waiting = _machine.state("waiting", _be_patient)
 _provisional = _machine.state("provisional", _await_proof)
 _live = _machine.state("live", _watch)
 _done = _machine.state("done")
@@ -166,6 +162,11 @@ def _read_handshake(session: Session, core: Conversation, timer: _Patience, batc
 
 
 _HANDSHAKE_FAULTS = {ErrorCode.UNKNOWN_DIALECT: CloseReason.UNKNOWN_DIALECT}
+_NO_ANSWER = Ending(
+    CloseReason.INTERNAL,
+    "the relay could not look this device up in time; try again later",
+    ErrorCode.INTERNAL,
+)
 _HELD_TOO_MUCH = Ending(
     CloseReason.HELD_TOO_MUCH,
     "too much before the handshake; send the handshake first",
@@ -230,9 +231,14 @@ def _introduce_again(session: Session, core: Conversation, timer: _Patience) -> 
         core.release(iter(()))
 
 
+@_waiting.upon(Session.parked).loop()
+def _wait_on(session: Session, core: Conversation, timer: _Patience, patience: float) -> None:
+    timer.extend(patience)
+
+
 @_waiting.upon(Session.impatient).to(_done)
 def _no_seat(session: Session, core: Conversation, timer: _Patience) -> None:
-    core.finish(SERVER_FULL)
+    core.finish(SERVER_FULL if core.seat is None else _NO_ANSWER)
 
 
 # -- provisional: introduced under the name of somebody who is already on
@@ -245,6 +251,9 @@ def _await_signature(session: Session, core: Conversation, timer: _Patience, bat
         if isinstance(packet, BadLine):
             if not core.reproach(packet):
                 return
+        elif isinstance(packet, Handshake) and packet.key != core.key:
+            core.impostor(packet.key)
+            return
         elif isinstance(packet, (Chat, Pong)):
             try:
                 proof = core.desk.check(core, packet)

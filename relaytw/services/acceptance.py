@@ -7,6 +7,7 @@ here, counted.  What remains is charged to its connection, accepted by the batch
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from shlex import quote
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -15,7 +16,7 @@ from twisted.python.failure import Failure
 from relaytw.gate import Approvals, Gate, Room
 from relaytw.intake import Intake, Job
 from relaytw.lanes import LaneKey
-from relaytw.messages import Chat, ClientKey, Context, Message, Status
+from relaytw.messages import Chat, ClientKey, Context, ErrorCode, Message, Status
 from relaytw.metrics import Metrics
 from relaytw.protocols.conversation import Conversation
 from relaytw.services.dispatcher import Dispatcher
@@ -57,6 +58,7 @@ class Acceptance:
         self._now = now
         self._new_id = new_id
         self._batch: list[Job] = []
+        self._lookups: list[tuple[Deferred[Room], LaneKey, bool]] = []
         self._log = Logger(namespace="relaytw.intake")
 
     def take(self, conversation: Conversation, chat: Chat, line: bytes) -> None:
@@ -73,16 +75,15 @@ class Acceptance:
             return
         if len(chat.text) > self._text_chars:
             metrics.overlong_texts += 1
-            self._log.info(
-                "{client} sent {chars} characters, more than {limit}; ignored",
-                client=conversation.key, chars=len(chat.text), limit=self._text_chars,
-            )  # fmt: skip
+            why = f"a text of {len(chat.text)} characters is ignored, {self._text_chars} are allowed"
+            conversation.desk.rebuke(conversation, ErrorCode.TEXT_TOO_LONG, why)
             return
         client, room_id = pass_.client, chat.channel_id or chat.room
         room = self._approvals.room(client, room_id, chat.room)
         if not isinstance(room, Room):
             lane = LaneKey(client.bot, client.device, room_id)
-            self._wait_for(room, lane)
+            self._lookups.append((room, lane, not self._dispatcher.lanes.held(lane)))
+            self._dispatcher.hold(lane)
         elif room.status is _APPROVED or self._may_talk(room):
             if room.lane is None:
                 room.lane = LaneKey(client.bot, client.device, room_id)
@@ -103,6 +104,8 @@ class Acceptance:
                 self._dispatcher.run(batch)
             else:
                 self._intake.accept(batch, self._dispatcher.run)
+        if self._lookups:
+            self._await_lookups()
 
     def _message(self, client: ClientKey, chat: Chat, name: str) -> Message:
         return Message(
@@ -130,18 +133,23 @@ class Acceptance:
             room.reported = True
             self._log.warn(
                 "room {room_id} of {client} is {status}, its messages are not answered; "
-                "to approve it: relayctl rooms approve '{bot}' '{device}' '{room_id}'",
+                "to approve it: relayctl rooms approve {bot} {device} {room}",
                 room_id=room.room_id, client=room.client, status=room.status,
-                bot=room.client.bot, device=room.client.device,
+                # Strangers choose these names, and the line is there to be pasted into a shell.
+                bot=quote(room.client.bot), device=quote(room.client.device), room=quote(room.room_id),
             )  # fmt: skip
         return False
 
-    def _wait_for(self, room: Deferred[Room], lane: LaneKey) -> None:
-        # The room's lane is held, its messages wait in it in order; nobody else's do.
-        first = not self._dispatcher.lanes.held(lane)
-        self._dispatcher.hold(lane)
-        if first:
-            room.addCallbacks(self._answered, self._unanswered, callbackArgs=(lane,), errbackArgs=(lane,))
+    def _await_lookups(self) -> None:
+        # A room that is being looked up has its lane held, and its messages are in it by now: they wait
+        # in their order, and nobody else's do.  The first answer decides.
+        lookups, self._lookups = self._lookups, []
+        for room, lane, first in lookups:
+            if first:
+                room.addCallback(self._answered, lane)
+                room.addErrback(self._unanswered, lane)
+            else:
+                room.addErrback(lambda _: None)
 
     def _answered(self, room: Room, lane: LaneKey) -> None:
         self._dispatcher.release(lane, approved=self._may_talk(room))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from shlex import quote
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
@@ -193,11 +194,8 @@ class Sessions(Service):
         found = self.stages.approvals.device(handshake, conversation.host)
         if isinstance(found, Deferred):
             conversation.session.parked(LOOKUP_PATIENCE)
-            found.addCallbacks(
-                lambda _: conversation.session.seated(),
-                self._lookup_failed,
-                errbackArgs=(conversation,),
-            )
+            found.addCallback(lambda _: conversation.session.seated())
+            found.addErrback(self._lookup_failed, conversation)
         elif found.status.refused:
             self._refuse(conversation, CloseReason.NOT_APPROVED, texts.HANDSHAKE_REFUSED)
         else:
@@ -246,6 +244,9 @@ class Sessions(Service):
     def chat(self, conversation: Conversation, chat: Chat, line: bytes) -> None:
         """Take in one checked chat message."""
         self.stages.acceptance.take(conversation, chat, line)
+        if not conversation.proven and self._proof_required and not conversation.pings:
+            # What it sends again proves nothing, and its answers wait for a proof: the pong will be one.
+            self.ping(conversation)
 
     def pong(self, conversation: Conversation, pong: Pong) -> None:
         """Note a checked answer to a ping; its round trip counts if we sent that ping and are reading."""
@@ -365,8 +366,8 @@ class Sessions(Service):
             )
             return
         self._log.warn(
-            "{client} waits for approval: relayctl devices approve '{bot}' '{device}'",
-            client=client, bot=client.bot, device=client.device,
+            "{client} waits for approval: relayctl devices approve {bot} {device}",
+            client=client, bot=quote(client.bot), device=quote(client.device),
         )  # fmt: skip
 
     def _refuse(self, conversation: Conversation, reason: CloseReason, text: str) -> None:

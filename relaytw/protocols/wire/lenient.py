@@ -17,34 +17,23 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 def parse(text: bytes) -> dict[str, Any]:
-    """One JSON object, its lone surrogates replaced by U+FFFD.  Raises BadLine, and nothing else."""
+    """One JSON object; its strings may hold lone surrogates.  Raises BadLine, and nothing else."""
     try:
         value = json.loads(text.decode("utf-8"), strict=False, parse_constant=_no_number, parse_float=_finite)
-        mended = _mend(value)
     except UnicodeDecodeError as error:
         raise BadLine(f"not UTF-8: {error.reason} at byte {error.start}") from error
     except RecursionError as error:
         raise BadLine("nested too deeply") from error
     except ValueError as error:
         raise BadLine(f"not JSON: {str(error)[:80]}") from error
-    if not isinstance(mended, dict):
-        raise BadLine(f"a packet is an object, not a {type(mended).__name__}")
-    return mended
+    if not isinstance(value, dict):
+        raise BadLine(f"a packet is an object, not a {type(value).__name__}")
+    return value
 
 
 def mend(text: str) -> str:
     """The text with its lone surrogates replaced by U+FFFD, so that UTF-8 can carry it."""
     return _SURROGATES.sub("\ufffd", text)
-
-
-def _mend(value: Any) -> Any:
-    if isinstance(value, str):
-        return mend(value)
-    if isinstance(value, dict):
-        return {mend(key): _mend(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_mend(item) for item in value]
-    return value
 
 
 def _no_number(name: str) -> NoReturn:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from sys import intern
 from typing import Any
 
-from msgspec import Struct, field
+from msgspec import Raw, Struct, field
 
 from relaytw.errors import BadLine
 from relaytw.messages import Auth, Chat, Dialect, ErrorCode, Handshake, Monitoring, Packet, Pong
@@ -204,6 +204,26 @@ class HandshakeEvent(Struct, tag_field="event", tag="handshake"):
     """The envelope of a handshake in 3.3."""
 
     data: HandshakeShape
+
+
+class ProbeData(Struct):
+    """Of a packet we do not know, all that matters: who signed it."""
+
+    auth: AuthShape | None = None
+
+
+_ABSENT = Raw(b"")
+
+
+class Probe(Struct):
+    """What tells apart what is no known packet; the names of a bare handshake as it spells them."""
+
+    event: str | None = None
+    type: Raw = _ABSENT
+    data: Raw = _ABSENT
+    botName: Raw = _ABSENT  # noqa: N815 (the wire's)
+    deviceID: Raw = _ABSENT  # noqa: N815 (the wire's)
+    clientType: Raw = _ABSENT  # noqa: N815 (the wire's)
 
 
 Envelope = Analyze | MessageEvent | PingEvent | PongEvent | HandshakeEvent

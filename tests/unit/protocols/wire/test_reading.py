@@ -204,3 +204,13 @@ class UnknownTests(ReadingTests):
         self.assertEqual(
             decode(line({"event": "messageResponse", "data": {}}), dialect), Unknown("messageResponse", None)
         )
+
+
+class HalfAnEmojiTests(ReadingTests):
+    def test_in_a_handshake(self) -> None:
+        """A bare handshake is mended too, wherever in it the half of a character stands."""
+        for name in ("deviceInfo", "botName", "somethingElse"):
+            fields = {"botName": "bot", "version": "3.2.2", "deviceID": "phone"} | {name: "x\ud83d"}
+            packet = decode(line(fields))
+            assert isinstance(packet, Handshake)
+            self.assertEqual(packet.bot, "x\ufffd" if name == "botName" else "bot")
