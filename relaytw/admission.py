@@ -117,7 +117,7 @@ class Admission:
                 conversation = self._next()
                 del self._overflow[conversation]
                 self._seat(conversation)
-                conversation.session.seated()
+                conversation.go_on()
         finally:
             self._settling = False
         self._arm()
@@ -148,14 +148,14 @@ class Admission:
             self._settle_call = self._clock.callLater(delay, self._settle)
 
     def _thin_out(self) -> None:
-        """Close those who came first and said nothing, until the overflow is as small as it shall be."""
+        """Make the overflow as small as it shall be: close the unproven, then the silent, then the latest."""
         self._crowd_call = None
-        for conversation in list(self._overflow):
-            if len(self._overflow) <= self._settings.overflow:
-                return
-            if conversation.handshake is None:
-                conversation.session.end(SERVER_FULL)
-        for conversation in reversed(list(self._overflow)):
+        now = self._clock.seconds()
+        waiting = list(self._overflow.items())
+        # Whoever claims to be a phone that is on has had time to prove it by now.
+        squatting = [one for one, since in waiting if now - since > self._settings.overflow_seconds]
+        silent = [one for one, _ in waiting if one.handshake is None]
+        for conversation in (*squatting, *silent, *(one for one, _ in reversed(waiting))):
             if len(self._overflow) <= self._settings.overflow:
                 return
             conversation.session.end(SERVER_FULL)

@@ -157,7 +157,7 @@ class MemoryIntake:
         limit = max(LEAST_BACKLOG, min(settings.backlog_per_connection, free))
         if account.messages >= limit * part:
             return True
-        if account.messages < LEAST_BACKLOG * part:
-            return False
+        if account.messages <= 1:
+            return False  # however long it is, one message must get through
         free_bytes = settings.queue_bytes - self._bytes + account.bytes
         return account.bytes >= max(0, min(settings.backlog_bytes, free_bytes)) * part

@@ -23,7 +23,7 @@ from twisted.logger import Logger
 from twisted.python import usage
 from twisted.web.server import Site
 
-from relaytw import __version__, logs, stages
+from relaytw import __version__, logs, wiring
 from relaytw.admin.site import make_site
 from relaytw.bots.loading import load as load_bots
 from relaytw.bots.router import Router
@@ -203,13 +203,13 @@ def assemble(
         approve_new_rooms=config.auth.approve_new_rooms,
         now=now,
     )
-    gate = stages.gate(config, credentials, approvals, now)
-    outbox = stages.outbox(config, reactor, metrics, now)
-    intake = stages.intake(config, metrics)
-    threads = stages.threads(config, reactor)
+    gate = wiring.gate(config, credentials, approvals, now)
+    outbox = wiring.outbox(config, reactor, metrics, now)
+    intake = wiring.intake(config, metrics)
+    threads = wiring.threads(config, reactor)
     dispatcher = Dispatcher(
         clock=reactor,
-        lanes=stages.lanes(config),
+        lanes=wiring.lanes(config),
         intake=intake,
         outbox=outbox,
         find=router.find,
@@ -230,10 +230,10 @@ def assemble(
         admins=config.auth.admins,
         direct=config.relay.mode == "direct",
         now=now,
-        new_id=stages.trace_ids(),
+        new_id=wiring.trace_ids(),
     )
     pings = Pings(reactor, random or SystemRandom(), interval=config.ping.interval, jitter=config.ping.jitter)
-    sessions = stages.sessions(
+    sessions = wiring.sessions(
         config, reactor, approvals, gate, pings, intake, acceptance, outbox, metrics, now
     )
     reach.dispatcher, reach.sessions = dispatcher, sessions

@@ -1,6 +1,6 @@
 """The configuration: `Config` is what it may be, `load` reads and checks it."""
 
-from relaytw.config.loading import load, load_with_origins, masked
+from relaytw.config.loading import load, load_with_origins
 from relaytw.config.model import AuthConfig, Config
 
-__all__ = ["AuthConfig", "Config", "load", "load_with_origins", "masked"]
+__all__ = ["AuthConfig", "Config", "load", "load_with_origins"]

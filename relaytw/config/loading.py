@@ -55,18 +55,6 @@ def load_with_origins(
         raise ConfigError("the configuration cannot be used:\n  " + "\n  ".join(lines)) from error
 
 
-def masked(config: Config) -> dict[str, Any]:
-    """The configuration as plain values, secrets hidden."""
-    shown: dict[str, Any] = _mask(config.model_dump(mode="json"))
-    return shown
-
-
-def _mask(value: Any, key: str = "") -> Any:
-    if isinstance(value, dict):
-        return {name: _mask(item, name) for name, item in value.items()}
-    return _MASK if key in SECRET_KEYS and value else value
-
-
 def _read(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))

@@ -234,7 +234,10 @@ class Conversation:
         if held:
             self.session.heard(iter(held))
         self.session.heard(rest)
-        # A slot or an answer of the approvals comes outside of any batch.
+
+    def go_on(self) -> None:
+        """What was waited for is there, outside of any batch of lines: a slot, an answer of the approvals."""
+        self.session.seated()
         self.desk.batch_over()
 
     def reproach(self, error: PeerError) -> bool:

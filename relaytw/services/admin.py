@@ -91,6 +91,9 @@ class Operator(Service):
 
     def set_device(self, client: ClientKey, status: Status, *, register: bool = False) -> bool:
         """Change a device's status, at once on its live connection; False if it is unknown."""
+        device = self._sessions.roster.device(client)
+        if device is not None:
+            self._approvals.keep(device)
         if self._approvals.set_device(client, status, register=register) is None:
             return False
         self._act("device {client} is now {status}", client=client, status=status)

@@ -250,7 +250,7 @@ class Dispatcher(Service):
         else:
             run = Run(lane, job, invocation, started)
             self._deadlines.add(run)
-            self._wait_for(run, resume(suspended, result, self._stall_of(run)))
+            self._wait_for(run, resume(suspended, result, self._stall_of(run), self._clock))
         return ended
 
     def _start_thread(self, run: Run) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from twisted.internet.interfaces import IReactorTime
 
+from relaytw.gate import Device
 from relaytw.messages import ClientKey, CloseReason, ErrorCode, PhoneInfo, Status
 from relaytw.protocols.conversation import Conversation, Ending
 from relaytw.registry import Registry
@@ -20,6 +21,11 @@ class Roster:
         self._registry = registry
         self._clock = clock
         self._now = now
+
+    def device(self, client: ClientKey) -> Device | None:
+        """The device of this client's phone, None if it is not connected."""
+        conversation = self._registry.live(client)
+        return conversation.pass_.device if conversation is not None else None
 
     def status_changed(self, client: ClientKey, status: Status) -> None:
         """A device's status was changed: its live connections follow."""

@@ -56,7 +56,10 @@ LOOKUP_PATIENCE = 10.0
 
 @dataclass(frozen=True, slots=True)
 class HouseSettings:
-    """Bytes of a line, lines worked in one turn, seconds that a peer may read nothing."""
+    """Bytes of a line, lines worked in one turn, seconds that a peer may read nothing.
+
+    With `proof_required` replies wait until a phone has shown a valid signature.
+    """
 
     line_bytes: int = 1024 * 1024
     lines_per_turn: int = 200
@@ -194,7 +197,7 @@ class Sessions(Service):
         found = self.stages.approvals.device(handshake, conversation.host)
         if isinstance(found, Deferred):
             conversation.session.parked(LOOKUP_PATIENCE)
-            found.addCallback(lambda _: conversation.session.seated())
+            found.addCallback(lambda _: conversation.go_on())
             found.addErrback(self._lookup_failed, conversation)
         elif found.status.refused:
             self._refuse(conversation, CloseReason.NOT_APPROVED, texts.HANDSHAKE_REFUSED)

@@ -12,6 +12,8 @@ from types import CoroutineType
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
 from relaytw.messages import Message
@@ -40,12 +42,11 @@ def run_first_step(call: Callable[[Message], object], message: Message) -> tuple
     return None, result
 
 
-def resume(suspended: Suspended, waits_for: object, timed: Timed) -> Deferred[object]:
+def resume(suspended: Suspended, waits_for: object, timed: Timed, clock: IReactorTime) -> Deferred[object]:
     """A Deferred of the rest of a handler; cancelling it cancels what the handler waits for."""
     if isinstance(suspended, CoroutineType):
-        rest = _Rest(suspended, timed)
-        if not rest.wait_for(waits_for):
-            rest.go_on(suspended.send, waits_for)
+        rest = _Rest(suspended, timed, clock)
+        rest.wait_for(waits_for)
         return rest
     return suspended  # type: ignore[return-value]  # a Deferred of its own
 
@@ -56,8 +57,9 @@ class _Rest(Deferred[object]):
     `Deferred.fromCoroutine` would do for it, at three times the price of a step.
     """
 
-    def __init__(self, coroutine: Coroutine[Any, Any, object], timed: Timed) -> None:
+    def __init__(self, coroutine: Coroutine[Any, Any, object], timed: Timed, clock: IReactorTime) -> None:
         super().__init__()
+        self._clock = clock
         self._coroutine = coroutine
         self._timed = timed
         self._awaited: Deferred[Any] | None = None
@@ -67,33 +69,29 @@ class _Rest(Deferred[object]):
         if self._awaited is not None:
             self._awaited.cancel()
 
-    def wait_for(self, awaited: Any) -> bool:
-        """Go on when this has fired; False when it is nothing that fires."""
+    def wait_for(self, awaited: Any) -> None:
+        """Go on when this has fired."""
         if getattr(awaited, "_asyncio_future_blocking", False):
             # How a future tells whoever runs the coroutine that it is awaited; asyncio's tasks do the same.
             awaited._asyncio_future_blocking = False  # noqa: SLF001
             awaited = Deferred.fromFuture(awaited)
-        add_callbacks = getattr(awaited, "addCallbacks", None)
-        if add_callbacks is None:
-            return False
+        elif getattr(awaited, "addCallbacks", None) is None:
+            # A bare yield, as of asyncio.sleep(0), wants others to have their turn.
+            awaited = deferLater(self._clock, 0)
         self._awaited = awaited
-        add_callbacks(self._succeeded, self._failed)
-        return True
+        awaited.addCallbacks(self._succeeded, self._failed)
 
     def _succeeded(self, value: object) -> None:
-        self.go_on(self._coroutine.send, value)
+        self._go_on(self._coroutine.send, value)
 
     def _failed(self, failure: Failure) -> None:
-        self.go_on(self._coroutine.throw, failure.value)
+        self._go_on(self._coroutine.throw, failure.value)
 
-    def go_on(self, step: Callable[[Any], object], value: object) -> None:
+    def _go_on(self, step: Callable[[Any], object], value: object) -> None:
         """Run the coroutine until it waits for something, or ends."""
         self._awaited = None
         try:
             awaited = self._timed(step, value)
-            while not self.wait_for(awaited):
-                # A bare yield, as of asyncio.sleep(0): there is nothing to wait for.
-                awaited = self._timed(self._coroutine.send, awaited)
         except StopIteration as stop:
             if isinstance(stop.value, Deferred):
                 self.errback(TypeError("a handler returned a Deferred instead of awaiting it"))
@@ -101,3 +99,5 @@ class _Rest(Deferred[object]):
                 self.callback(stop.value)
         except BaseException:  # SystemExit and asyncio's CancelledError too: it is the handler that failed
             self.errback(Failure())
+        else:
+            self.wait_for(awaited)

@@ -56,8 +56,7 @@ class MemoryApprovals:
     def pin(self, device: Device, uuid: str) -> None:
         """Bind an approved device to the deviceUUID it showed."""
         self._unproven_devices.pop(device.client, None)
-        # It may have been forgotten among too many that came at once.
-        self._devices.setdefault(device.client, device)
+        self.keep(device)
         device.uuid = uuid
         device.updated_at = self._now()
 
@@ -81,6 +80,10 @@ class MemoryApprovals:
         if status is Status.PENDING:
             self._unproven_devices[client] = None
         return device
+
+    def keep(self, device: Device) -> None:
+        """Know this device again if it was forgotten among too many; its phone is connected."""
+        self._devices.setdefault(device.client, device)
 
     def devices(self) -> list[Device]:
         """Every known device."""

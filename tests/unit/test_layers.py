@@ -38,7 +38,7 @@ STAGES: tuple[tuple[str, ...], ...] = (
     ),
     ("relaytw.protocols.bridge",),
     ("relaytw.services",),
-    ("relaytw.cli", "relaytw.testing", "relaytw.stages"),
+    ("relaytw.cli", "relaytw.testing", "relaytw.wiring"),
     ("relaytw.tap",),
 )
 #: What some stages must not know, wherever it stands.

@@ -71,7 +71,7 @@ class PhoneTestCase(SynchronousTestCase):
 
     def _read(self, line: bytes) -> Packet | BadLine:
         packet, dialect = wire.decode_first(line)
-        return packet if isinstance(packet, Handshake) and dialect else wire.decode(line, self.dialect)
+        return packet if isinstance(packet, Handshake) and dialect else wire.decode(line)
 
 
 class SpeakingTests(PhoneTestCase):

@@ -26,8 +26,8 @@ _ABANDONED = "this script version is no longer spoken; install a script of diale
 _NEITHER = "neither a handshake nor a packet with an event"
 
 
-def decode(line: bytes, dialect: Dialect | None = None) -> Packet:  # noqa: ARG001 (either dialect is understood)
-    """Read one line.  Raises BadLine, and nothing else, for any bytes."""
+def decode(line: bytes) -> Packet:
+    """Read one line of either dialect.  Raises BadLine, and nothing else, for any bytes."""
     if not line.endswith(b"}"):
         return decode_first(line)[0]
     try:

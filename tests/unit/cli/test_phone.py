@@ -55,7 +55,7 @@ class TalkTestCase(SynchronousTestCase):
         """The texts that the relay has read."""
         packets = [wire.decode_first(line)[0] for line in self.transport.value().splitlines()[:1]]
         self.assertTrue(all(isinstance(packet, Handshake) for packet in packets))
-        chats = [wire.decode(line, Dialect.V32) for line in self.transport.value().splitlines()[1:]]
+        chats = [wire.decode(line) for line in self.transport.value().splitlines()[1:]]
         return [chat.text for chat in chats if isinstance(chat, Chat)]
 
     def assert_left(self, code: int) -> None:
@@ -146,7 +146,7 @@ class PipeTests(TalkTestCase):
         self.connect()
         self.talk.say("three")
         self.assertEqual(self.said(), ["one", "two", "three"])
-        last = wire.decode(self.transport.value().splitlines()[-1], Dialect.V32)
+        last = wire.decode(self.transport.value().splitlines()[-1])
         assert isinstance(last, Chat)
         self.assertEqual(
             (last.room, last.channel_id, last.sender, last.user_hash), ("room", "100", "Ada", "hash")

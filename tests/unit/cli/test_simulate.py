@@ -64,7 +64,7 @@ class FakeRelay:
             lines = transport.value().splitlines()
             transport.clear()
             for line in lines:
-                chat = wire.decode(line, Dialect.V32)
+                chat = wire.decode(line)
                 assert isinstance(chat, Chat)
                 device = phone.identity.device
                 self.heard.append((device, chat))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from relaytw.config import load, load_with_origins, masked
+from relaytw.config import load, load_with_origins
 from relaytw.errors import ConfigError
 from tests.unit.folders import OwnFolder
 
@@ -137,18 +137,3 @@ class ComplaintTests(LoadingTestCase):
         self.path.write_bytes(b"\xff\xfe")
         self.assertIn("cannot be read", str(self.assertRaises(ConfigError, load, self.path, {}, {})))
         self.assertIn(f"{self.path} is not valid TOML", self.complaint("[relay\n"))
-
-
-class MaskedTests(LoadingTestCase):
-    def test_masked(self) -> None:
-        """A configuration can be shown: secrets that are given are hidden, all else is there."""
-        path = self.file(
-            '[auth]\nsecrets = ["hidden", "too"]\n[auth.bots.x]\nsecret = "hidden"\n'
-            '[database]\nurl = "mysql://u:hidden@h/n"\n'
-        )
-        shown = masked(load(path, {}, {}))
-        self.assertNotIn("hidden", repr(shown))
-        self.assertEqual(shown["auth"]["secrets"], "********")
-        self.assertIsNone(shown["auth"]["secret"])
-        self.assertEqual(shown["auth"]["bots"]["x"]["secret"], "********")
-        self.assertEqual(shown["relay"]["listen"], ["tcp:1490"])

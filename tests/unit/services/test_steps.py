@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from relaytw.messages import Message
@@ -21,7 +22,7 @@ def run(handler: Callable[[Message], object]) -> Deferred[object]:
     """Both halves of a handler's run, for one that suspends."""
     suspended, waits_for = run_first_step(handler, MESSAGE)
     assert suspended is not None
-    return resume(suspended, waits_for, lambda step, value: step(value))
+    return resume(suspended, waits_for, lambda step, value: step(value), Clock())
 
 
 class FirstStepTests(SynchronousTestCase):
@@ -106,6 +107,32 @@ class RestTests(SynchronousTestCase):
         done = run(lambda message: self.waits[0])
         self.assertIs(done, self.waits[0])
 
+    def test_a_bare_yield(self) -> None:
+        """A handler that only yields lets others have their turn, and can be cancelled meanwhile."""
+
+        class Turn:
+            def __await__(self) -> Generator[None, None, None]:
+                yield
+
+        async def patient(message: Message) -> str:
+            for _ in range(3):
+                await Turn()
+            return "done"
+
+        for cancelled in (False, True):
+            clock = Clock()
+            suspended, waits_for = run_first_step(patient, MESSAGE)
+            assert suspended is not None
+            done = resume(suspended, waits_for, lambda step, value: step(value), clock)
+            self.assertNoResult(done)
+            if cancelled:
+                done.cancel()
+                self.failureResultOf(done, CancelledError)
+            else:
+                clock.advance(0)
+                self.assertEqual(self.successResultOf(done), "done")
+            self.assertEqual(clock.getDelayedCalls(), [])
+
     def test_a_deferred_not_awaited(self) -> None:
         """A coroutine that ends with a Deferred has failed."""
 
@@ -127,7 +154,7 @@ class RestTests(SynchronousTestCase):
 
         suspended, waits_for = run_first_step(self.both, MESSAGE)
         assert suspended is not None
-        done = resume(suspended, waits_for, timed)
+        done = resume(suspended, waits_for, timed, Clock())
         self.assertEqual(len(steps), 0)
         self.waits[0].callback("")
         self.waits[1].callback("")

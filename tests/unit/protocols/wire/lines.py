@@ -8,7 +8,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from relaytw.errors import BadLine
-from relaytw.messages import Auth, Chat, Dialect, ErrorCode
+from relaytw.messages import Auth, Chat, ErrorCode
 from relaytw.protocols.wire import decode
 from tests.unit.protocols.wire.strategies import first_outcome
 
@@ -42,10 +42,9 @@ class ReadingTests(SynchronousTestCase):
         return packet
 
     def refused(self, line: bytes, code: ErrorCode = ErrorCode.BAD_LINE) -> str:
-        """Why the line is no packet; it is none in either dialect, nor as a first line."""
-        for dialect in (None, *Dialect):
-            with self.assertRaises(BadLine) as caught:
-                decode(line, dialect)
-            self.assertIs(caught.exception.code, code)
+        """Why the line is no packet; nor is it as a first line."""
+        with self.assertRaises(BadLine) as caught:
+            decode(line)
+        self.assertIs(caught.exception.code, code)
         self.assertIsInstance(first_outcome(line), BadLine)
         return str(caught.exception)

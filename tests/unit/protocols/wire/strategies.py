@@ -173,10 +173,10 @@ def mutated_lines(draw: st.DrawFn) -> bytes:
     return line
 
 
-def outcome(line: bytes, dialect: Dialect | None = None) -> Packet | BadLine:
+def outcome(line: bytes) -> Packet | BadLine:
     """What one line comes to: a packet or a BadLine.  Any other exception passes."""
     try:
-        return decode(line, dialect)
+        return decode(line)
     except BadLine as error:
         return error
 

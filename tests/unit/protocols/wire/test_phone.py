@@ -50,7 +50,7 @@ class RoundTripTests(SynchronousTestCase):
         """A handshake of either dialect is read back whole, and tells its dialect."""
         line = self.one_line(encode_handshake(handshake))
         self.assertEqual(decode_first(line), (handshake, handshake.dialect))
-        self.assertEqual(decode(line, handshake.dialect), handshake)
+        self.assertEqual(decode(line), handshake)
 
     @unhurried
     @given(dialects, chats, texts)
@@ -58,7 +58,7 @@ class RoundTripTests(SynchronousTestCase):
         """Chat of either dialect is read back whole, whatever characters it is made of."""
         line = self.one_line(encode_chat(dialect, chat, bot))
         self.assertEqual(decode_first(line), (chat, dialect))
-        self.assertEqual(decode(line + b"\r", dialect), chat)
+        self.assertEqual(decode(line + b"\r"), chat)
 
     @unhurried
     @given(dialects, texts, milliseconds, st.none() | monitorings, st.none() | auths)
@@ -67,7 +67,7 @@ class RoundTripTests(SynchronousTestCase):
     ) -> None:
         """The answer to a ping is read back whole, the echoed time to the millisecond."""
         line = self.one_line(encode_pong(dialect, bot, sent, figures, auth))
-        self.assertEqual(decode(line, dialect), Pong(sent, figures, auth))
+        self.assertEqual(decode(line), Pong(sent, figures, auth))
 
     @unhurried
     @given(dialects, milliseconds, auths)
