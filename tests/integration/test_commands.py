@@ -48,14 +48,14 @@ async def test_approving_a_live_phone(site: Site) -> None:
     phone = await site.phone("phone", bot="my bot")
     assert phone.answer is not None
     assert (phone.answer.success, phone.answer.approved) == (True, False)
-    assert "relayctl devices approve 'my bot' 'phone'" in relay.out.decode()
+    assert "relayctl devices approve 'my bot' phone" in relay.out.decode()
     phone.wire.say("our room", "# echo too early", channel_id="123")
     await eventually_asked(site.ask_metrics, lambda text: "relaytw_restricted_total 1.0" in text, "a message")
 
     await done(site, "devices", "approve", "my bot", "phone")
     phone.wire.say("our room", "# echo still too early", channel_id="123")
     await eventually(lambda: b"relayctl rooms approve" in relay.out, "a hint")
-    hint = re.search(rb"relayctl rooms approve '(.*)' '(.*)' '(.*)'", relay.out)
+    hint = re.search(rb"relayctl rooms approve '(.*)' (\S+) (\S+)", relay.out)
     assert hint is not None
     assert [word.decode() for word in hint.groups()] == ["my bot", "phone", "123"]
     assert "our room" in await done(site, "rooms", "list", "--status", "pending")
