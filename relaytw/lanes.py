@@ -32,7 +32,7 @@ class LaneKey(NamedTuple):
 class Lane(Generic[T]):
     """One room's messages; to others than `Lanes` a handle with a `key`."""
 
-    __slots__ = ("bot", "held", "idle", "key", "permits", "ring", "running", "waiting")
+    __slots__ = ("bot", "held", "idle", "key", "parked", "permits", "ring", "running", "waiting")
 
     def __init__(self, key: LaneKey, bot: _Bot[T], width: int) -> None:
         self.key = key
@@ -41,6 +41,7 @@ class Lane(Generic[T]):
         self.permits = Permits(width)
         self.running = 0
         self.held = False
+        self.parked = False
         self.idle = False
         self.ring: OrderedDict[Lane[T], None] | None = None
 
@@ -130,6 +131,23 @@ class Lanes(Generic[T]):
         """Is this room's lane held?"""
         lane = self._lanes.get(key)
         return lane is not None and lane.held
+
+    def park(self, lane: Lane[T], item: T) -> None:
+        """Take back the turn of a message that cannot run yet: it is the first of its lane again.
+
+        Its permits go to others, and nothing of this lane starts until `unpark` is called.
+        """
+        lane.waiting.appendleft(item)
+        lane.parked = True
+        self.waiting += 1
+        self.done(lane)
+
+    def unpark(self, key: LaneKey) -> None:
+        """Let a parked lane go on."""
+        lane = self._lanes.get(key)
+        if lane is not None:
+            lane.parked = False
+            self._file(lane)
 
     def clear(self, key: LaneKey) -> list[T]:
         """Take everything that waits out of a room's lane, in order."""
@@ -267,7 +285,7 @@ class Lanes(Generic[T]):
         # `turn`: the lane has just had its turn, so it goes to the end of its ring, and its bot too.
         bot = lane.bot
         ring: OrderedDict[Lane[T], None] | None = None
-        if lane.waiting and not lane.held and lane.permits.tokens:
+        if lane.waiting and lane.permits.tokens and not (lane.held or lane.parked):
             ring = bot.busy if lane.running else bot.idle
         if lane.ring is not ring:
             if lane.ring is not None:

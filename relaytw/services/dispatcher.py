@@ -7,17 +7,15 @@ reactor has its turn in between.  No watchdog restarts anything: slow work is no
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from threading import get_ident
-from typing import Any, cast
+from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import Cooperator
-from twisted.logger import Logger, LogLevel
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from relaytw import texts
@@ -25,9 +23,10 @@ from relaytw.bots.answers import parts
 from relaytw.bots.router import Invocation
 from relaytw.intake import Intake, Job
 from relaytw.lanes import Lane, LaneKey, Lanes
-from relaytw.messages import Answer, Message, Part, Reply
+from relaytw.messages import Answer, Message
 from relaytw.metrics import Metrics
 from relaytw.outbox import Outbox
+from relaytw.services.answers import Answers
 from relaytw.services.deadlines import Deadlines
 from relaytw.services.steps import resume, run_first_step
 from relaytw.services.threads import BlockingPool
@@ -82,9 +81,8 @@ class Dispatcher(Service):
     ) -> None:
         self.lanes = lanes
         self._clock = clock
-        self._thread = get_ident()
         self._intake = intake
-        self._outbox = outbox
+        self._answers = Answers(clock, outbox, metrics)
         self._find = find
         self._threads = threads
         self._metrics = metrics
@@ -95,6 +93,7 @@ class Dispatcher(Service):
         self._cooperator = Cooperator(
             terminationPredicateFactory=lambda: lambda: True, scheduler=lambda f: clock.callLater(0, f)
         )
+        self._threadless: dict[LaneKey, str] = {}
         self._bursting = False
         self._pumping = False
         self._stopping: Deferred[None] | None = None
@@ -217,7 +216,6 @@ class Dispatcher(Service):
 
     def _start(self, lane: Lane[Job], job: Job, started: float) -> float:
         """Start a message's handler; when its first step was over."""
-        self._metrics.wait.observe(started - job.accepted_at)
         message = job.message
         try:
             invocation = self._find(message)
@@ -230,15 +228,21 @@ class Dispatcher(Service):
             self._metrics.unhandled += 1
             self._free(lane, job)
             return started
+        if invocation.blocking and not self._threads.has_room(message.bot):
+            # Its permits go to others meanwhile, as for whatever waits.
+            self._threadless[lane.key] = message.bot
+            self.lanes.park(lane, job)
+            return started
+        self._metrics.wait.observe(started - job.accepted_at)
         if invocation.blocking:
             self._start_thread(Run(lane, job, invocation, started))
             return started
         try:
             suspended, result = run_first_step(invocation.call, message)
             if suspended is None and result is not None:
-                self._answer(message, result)
+                self._answers.give(message, result)
         except BaseException:  # a Deferred would catch SystemExit too, and asyncio's CancelledError
-            self._report(message, invocation, Failure(), cancelled=False)
+            self._answers.report_failure(message, invocation, Failure(), cancelled=False)
             suspended = None
         ended = self._clock.seconds()
         if ended - started > STALL:
@@ -263,6 +267,14 @@ class Dispatcher(Service):
 
         self._wait_for(run, self._threads.run(message.bot, lambda: run.invocation.call(message), begun))
 
+    def _give_thread(self) -> None:
+        """A thread has become free: the lane that has waited longest for it may go on."""
+        for key, bot in self._threadless.items():
+            if self._threads.has_room(bot):
+                del self._threadless[key]
+                self.lanes.unpark(key)
+                return
+
     def _wait_for(self, run: Run, work: Deferred[object]) -> None:
         run.work = work
         work.addCallbacks(self._ended, self._broke, callbackArgs=(run,), errbackArgs=(run,))
@@ -273,9 +285,9 @@ class Dispatcher(Service):
         self._forget(run)
         if not run.job.message.over:
             try:
-                self._answer(run.job.message, result)
+                self._answers.give(run.job.message, result)
             except Exception:
-                self._report(run.job.message, run.invocation, Failure(), cancelled=False)
+                self._answers.report_failure(run.job.message, run.invocation, Failure(), cancelled=False)
             self._close(run.lane, run.job, self._clock.seconds() - run.started)
         elif run.thread:
             self._free(run.lane, run.job)
@@ -284,36 +296,11 @@ class Dispatcher(Service):
     def _broke(self, failure: Failure, run: Run) -> None:
         self._forget(run)
         if not run.job.message.over:
-            self._report(run.job.message, run.invocation, failure, cancelled=run.cancelled)
+            self._answers.report_failure(run.job.message, run.invocation, failure, cancelled=run.cancelled)
             self._close(run.lane, run.job, self._clock.seconds() - run.started)
         elif run.thread:
             self._free(run.lane, run.job)
         self.pump()
-
-    def _answer(self, message: Message, result: object) -> None:
-        """Send what a handler returned.  Raises BadAnswer if that is nothing to send."""
-        answer = parts(result)
-        if answer:
-            self.send(message, answer)
-            self._metrics.answered += 1
-
-    def _report(self, message: Message, invocation: Invocation, failure: Failure, *, cancelled: bool) -> None:
-        """Say that a handler failed: in the log, and in the chat where its bot wants that."""
-        if cancelled and failure.check(CancelledError, asyncio.CancelledError):
-            text = texts.HANDLER_TIMED_OUT
-        else:
-            self._metrics.failed += 1
-            self._log.failure(
-                "handler {handler} failed",
-                failure,
-                LogLevel.error,
-                handler=invocation.name,
-                trace=message.trace,
-                client=message.client,
-            )
-            text = texts.HANDLER_FAILED
-        if invocation.tell_errors:
-            self.send(message, parts(text))
 
     def _close(self, lane: Lane[Job], job: Job, seconds: float) -> None:
         job.message.over = True
@@ -329,6 +316,8 @@ class Dispatcher(Service):
 
     def _forget(self, run: Run) -> None:
         run.work = None  # it knows the run: a circle that only the collector would open
+        if run.thread:
+            self._give_thread()
         self._deadlines.discard(run)
         self._graces.discard(run)
 
@@ -361,7 +350,7 @@ class Dispatcher(Service):
             client=message.client,
         )
         if run.invocation.tell_errors:
-            self.send(message, parts(texts.HANDLER_TIMED_OUT))
+            self._answers.send(message, parts(texts.HANDLER_TIMED_OUT))
         if not run.thread:
             self._free(run.lane, run.job)
             self.pump()
@@ -389,26 +378,6 @@ class Dispatcher(Service):
 
     # -- answers
 
-    def send(self, message: Message, answer: Sequence[Part]) -> None:
-        """Send the parts of an answer to the room the message came from."""
-        client, room, channel, trace = message.client, message.room, message.channel_id, message.trace
-        if len(answer) == 1:
-            self._outbox.send((Reply(client, room, channel, answer[0], trace),))
-        else:
-            self._outbox.send([Reply(client, room, channel, part, trace) for part in answer])
-
     def reply(self, message: Message, answer: Answer) -> None:
         """Send what a handler says before it is over; what it says later is ignored, and logged."""
-        if get_ident() != self._thread:
-            # A blocking handler speaks in its thread; the outbox is the reactor's alone.
-            cast("IReactorFromThreads", self._clock).callFromThread(self.reply, message, parts(answer))
-            return
-        if message.over:
-            self._metrics.late_answers += 1
-            self._log.warn(
-                "an answer came after its handler was over", trace=message.trace, client=message.client
-            )
-            return
-        what = parts(answer)
-        if what:
-            self.send(message, what)
+        self._answers.reply(message, answer)

@@ -57,6 +57,11 @@ class BlockingPool(Service):
         """How many functions are running in a thread."""
         return self._threads.taken
 
+    def has_room(self, bot: str) -> bool:
+        """Would a function of this bot begin at once?"""
+        share = self._bots.get(bot)
+        return self._threads.tokens > 0 and (share is None or share.tokens > 0)
+
     def startService(self) -> None:
         """Start the pool; its threads come into being when they are needed."""
         super().startService()

@@ -125,6 +125,7 @@ class Bench:
             settings=settings or DispatchSettings(consumers_max=consumers),
         )
         self._numbers = count(1)
+        self._found: set[str] = set()
         self._present: set[ClientKey] = set()
 
     def on(
@@ -188,7 +189,10 @@ class Bench:
         return {name: number for name, number in found.items() if number}
 
     def _find(self, message: Message) -> Invocation | None:
-        self.started.append(message)
+        if message.id not in self._found:
+            # One that finds no thread is looked up again.
+            self._found.add(message.id)
+            self.started.append(message)
         return self.handlers.get(message.text)
 
     # -- Context, for the messages

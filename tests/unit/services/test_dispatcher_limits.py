@@ -280,3 +280,25 @@ class StopTests(SynchronousTestCase):
         self.bench.clock.advance(1)
         self.assertEqual((len(started), len(self.handlers.started)), (before, 1))
         self.assertEqual(self.bench.intake.unfinished, 502 - before)
+
+
+class ThreadlessTests(SynchronousTestCase):
+    def test_waits_without_permits(self) -> None:
+        """Blocking messages that find no thread hold nobody up, and run in their order when there is one."""
+        bench = Bench(consumers=4, per_bot=4, per_room=2, blocking_per_bot=1)
+        ran: list[str] = []
+        bench.on("blocks", lambda message: ran.append(message.room), blocking=True)
+        bench.on("prompt", lambda message: "prompt")
+        for number in range(6):
+            bench.say("blocks", bot="slow", room=f"room {number % 3}")
+        self.assertEqual((bench.lanes.running, bench.lanes.waiting), (1, 5))
+        bench.say("prompt", bot="slow", room="room 0")
+        bench.say("prompt", bot="slow", room="elsewhere")
+        bench.say("prompt", bot="other")
+        self.assertEqual(bench.said, ["elsewhere: prompt", "room: prompt"])
+        for _ in range(6):
+            self.assertEqual(bench.pool.at_work, 1)
+            bench.threads.finish()
+        self.assertEqual(Counter(ran), Counter({f"room {number}": 2 for number in range(3)}))
+        self.assertEqual(bench.said[2:], ["room 0: prompt"])
+        self.assertEqual(bench.leftovers(), {})

@@ -1,0 +1,82 @@
+"""What handlers say on its way to the outbox, and what is said of those that fail."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from threading import get_ident
+from typing import cast
+
+from twisted.internet.defer import CancelledError
+from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
+from twisted.logger import Logger, LogLevel
+from twisted.python.failure import Failure
+
+from relaytw import texts
+from relaytw.bots.answers import parts
+from relaytw.bots.router import Invocation
+from relaytw.messages import Answer, Message, Part, Reply
+from relaytw.metrics import Metrics
+from relaytw.outbox import Outbox
+
+
+class Answers:
+    """Turns answers into replies.  Made in the reactor's thread, to which blocking handlers are led back."""
+
+    def __init__(self, clock: IReactorTime, outbox: Outbox, metrics: Metrics) -> None:
+        self._clock = clock
+        self._outbox = outbox
+        self._metrics = metrics
+        self._thread = get_ident()
+        self._log = Logger(namespace="relaytw.dispatch")
+
+    def give(self, message: Message, result: object) -> None:
+        """Send what a handler returned.  Raises BadAnswer if that is nothing to send."""
+        answer = parts(result)
+        if answer:
+            self.send(message, answer)
+            self._metrics.answered += 1
+
+    def reply(self, message: Message, answer: Answer) -> None:
+        """Send what a handler says before it is over; what it says later is ignored, and logged."""
+        if get_ident() != self._thread:
+            # A blocking handler speaks in its thread; the outbox is the reactor's alone.
+            cast("IReactorFromThreads", self._clock).callFromThread(self.reply, message, parts(answer))
+            return
+        if message.over:
+            self._metrics.late_answers += 1
+            self._log.warn(
+                "an answer came after its handler was over", trace=message.trace, client=message.client
+            )
+            return
+        what = parts(answer)
+        if what:
+            self.send(message, what)
+
+    def report_failure(
+        self, message: Message, invocation: Invocation, failure: Failure, *, cancelled: bool
+    ) -> None:
+        """Say that a handler failed: in the log, and in the chat where its bot wants that."""
+        if cancelled and failure.check(CancelledError, asyncio.CancelledError):
+            text = texts.HANDLER_TIMED_OUT
+        else:
+            self._metrics.failed += 1
+            self._log.failure(
+                "handler {handler} failed",
+                failure,
+                LogLevel.error,
+                handler=invocation.name,
+                trace=message.trace,
+                client=message.client,
+            )
+            text = texts.HANDLER_FAILED
+        if invocation.tell_errors:
+            self.send(message, parts(text))
+
+    def send(self, message: Message, answer: Sequence[Part]) -> None:
+        """Send the parts of an answer to the room the message came from."""
+        client, room, channel, trace = message.client, message.room, message.channel_id, message.trace
+        if len(answer) == 1:
+            self._outbox.send((Reply(client, room, channel, answer[0], trace),))
+        else:
+            self._outbox.send([Reply(client, room, channel, part, trace) for part in answer])
