@@ -169,7 +169,10 @@ async def test_blocked_threads(trouble: Site) -> None:
     phone = await start(trouble)
     for n in range(8):
         phone.wire.say(f"room {n}", "# block")
-    await eventually_asked(trouble.status, lambda s: s.running == 8, "eight running handlers")
+    busy = await eventually_asked(
+        trouble.status, lambda s: s.running == 4, "a handler in each thread of the bot"
+    )
+    assert busy.waiting == 4
     assert await phone.echoes("room", "meanwhile") < 5
     other = await trouble.phone("other", bot="another bot")
     assert await other.echoes("room", "meanwhile") < 5
