@@ -194,6 +194,7 @@ class Gate:
         self._remembered = 0
         self._serials = 0
         self._proof_of: Pass | None = None
+        self._proof_at = 0
         self._proof: Auth | None = None
 
     @property
@@ -253,7 +254,7 @@ class Gate:
                 f"the phone's clock is {skew:+.0f} s off (allowed: {settings.max_clock_skew:g} s)",
             )
         pinned = pass_.device.uuid == auth.device_uuid
-        if pinned and self._proof_of is pass_ and self._proof == auth:
+        if self._proof_of is pass_ and self._proof_at == auth.timestamp and self._proof == auth and pinned:
             # Packets signed within a millisecond carry the same auth: it was verified just now.
             return True
         if pass_.verifier.verify(auth) is None:
@@ -264,7 +265,7 @@ class Gate:
             self._pin(pass_.device, auth.device_uuid)
         first = self._first_shown(pass_, auth, resendable, now)
         if first:
-            self._proof_of, self._proof = pass_, auth
+            self._proof_of, self._proof_at, self._proof = pass_, auth.timestamp, auth
         return first
 
     def identify(self, pass_: Pass, chat: Chat, line: bytes) -> str | None:
