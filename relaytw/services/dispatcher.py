@@ -7,6 +7,7 @@ reactor has its turn in between.  No watchdog restarts anything: slow work is no
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -93,7 +94,7 @@ class Dispatcher(Service):
         self._cooperator = Cooperator(
             terminationPredicateFactory=lambda: lambda: True, scheduler=lambda f: clock.callLater(0, f)
         )
-        self._threadless: dict[LaneKey, str] = {}
+        self._threadless: dict[str, deque[LaneKey]] = {}
         self._bursting = False
         self._pumping = False
         self._stopping: Deferred[None] | None = None
@@ -230,7 +231,7 @@ class Dispatcher(Service):
             return started
         if invocation.blocking and not self._threads.has_room(message.bot):
             # Its permits go to others meanwhile, as for whatever waits.
-            self._threadless[lane.key] = message.bot
+            self._threadless.setdefault(message.bot, deque()).append(lane.key)
             self.lanes.park(lane, job)
             return started
         self._metrics.wait.observe(started - job.accepted_at)
@@ -268,12 +269,12 @@ class Dispatcher(Service):
         self._wait_for(run, self._threads.run(message.bot, lambda: run.invocation.call(message), begun))
 
     def _give_thread(self) -> None:
-        """A thread has become free: the lane that has waited longest for it may go on."""
-        for key, bot in self._threadless.items():
+        """A thread has become free: of each bot that may have it, the lane that waited longest goes on."""
+        for bot, lanes in list(self._threadless.items()):
             if self._threads.has_room(bot):
-                del self._threadless[key]
-                self.lanes.unpark(key)
-                return
+                self.lanes.unpark(lanes.popleft())
+                if not lanes:
+                    del self._threadless[bot]
 
     def _wait_for(self, run: Run, work: Deferred[object]) -> None:
         run.work = work

@@ -302,3 +302,23 @@ class ThreadlessTests(SynchronousTestCase):
         self.assertEqual(Counter(ran), Counter({f"room {number}": 2 for number in range(3)}))
         self.assertEqual(bench.said[2:], ["room 0: prompt"])
         self.assertEqual(bench.leftovers(), {})
+
+    def test_a_busy_bot_keeps_no_thread_from_others(self) -> None:
+        """A free thread goes to whoever can use it, not to a bot whose permits are taken by other work."""
+        bench = Bench(consumers=9, per_bot=2, per_room=2, blocking_threads=1, blocking_per_bot=1)
+        handlers = Handlers()
+        bench.on("blocks", lambda message: "blocked", blocking=True)
+        bench.on("waits", handlers.wait)
+        bench.say("blocks", bot="busy", room="1")
+        for bot in ("busy", "other"):
+            bench.say("blocks", bot=bot, room="2")
+        for room in "345":
+            bench.say("waits", bot="busy", room=room)
+        bench.threads.finish()
+        self.assertEqual(bench.pool.at_work, 1)
+        bench.threads.finish()
+        self.assertEqual(bench.said.count("2: blocked"), 1)
+        handlers.finish_all()
+        while bench.pool.at_work:
+            bench.threads.finish()
+        self.assertEqual(bench.leftovers(), {})
