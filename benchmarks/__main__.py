@@ -35,7 +35,7 @@ def main() -> None:
     print(f"\n{table}")
     if set(wanted) == set(ALL):
         report.write(DOCUMENT, table, rounds)
-        print(f"\nwritten to {DOCUMENT.relative_to(Path.cwd())}")
+        print(f"\nwritten to docs/{DOCUMENT.name}")
 
 
 if __name__ == "__main__":

@@ -153,9 +153,11 @@ class Admission:
         now = self._clock.seconds()
         waiting = list(self._overflow.items())
         # Whoever claims to be a phone that is on has had time to prove it by now.
-        squatting = [one for one, since in waiting if now - since > self._settings.overflow_seconds]
+        patience = self._settings.overflow_seconds
+        squatting = [one for one, since in waiting if now - since > patience and not one.proven]
         silent = [one for one, _ in waiting if one.handshake is None]
-        for conversation in (*squatting, *silent, *(one for one, _ in reversed(waiting))):
+        latest = [one for one, _ in reversed(waiting) if not one.proven]
+        for conversation in (*squatting, *silent, *latest):
             if len(self._overflow) <= self._settings.overflow:
                 return
             conversation.session.end(SERVER_FULL)

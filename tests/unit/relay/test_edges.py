@@ -108,3 +108,26 @@ class SquatterTests(RelayTestCase):
         back.hello()
         self.advance(0.1)
         self.assertTrue(back.conversation.proven)
+
+
+class SlotlessTests(RelayTestCase):
+    sections = {"limits": {"connections": 2, "overflow": 1}}  # noqa: RUF012 (the harness declares it)
+
+    def test_proven_without_a_slot(self) -> None:
+        """A phone whose twin's slot went to somebody else is not closed for a crowd of strangers."""
+        twin = self.proven("a", answers=True)
+        self.proven("b", answers=True)
+        self.connect("b").hello()
+        self.advance(0.1)
+        phone = self.connect("a", answers=True).hello()
+        twin.hang_up()
+        self.advance(0.1)
+        self.assertTrue(phone.conversation.proven)
+        self.assertIsNone(phone.conversation.seat)
+        self.advance(2)
+        for name in ("x", "y"):
+            self.connect(name)
+        self.advance()
+        self.assertOpen(phone)
+        self.advance(40)
+        self.assertIsNotNone(phone.conversation.seat)
