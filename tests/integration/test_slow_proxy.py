@@ -103,7 +103,7 @@ async def test_refuse(proxy: SlowProxy) -> None:
 
 @scenario(30)
 async def test_freeze(proxy: SlowProxy, mariadb: MariaDB) -> None:
-    """A frozen proxy takes connections, but no question and no answer; they get there when it passes on again."""
+    """A frozen proxy takes connections, but no question and no answer; those get there once it passes on."""
     asking = deferToThread(ask, proxy.port, "SELECT SLEEP(0.2)")
     await eventually(lambda: mariadb.execute(RUNNING), "a statement that runs")
     proxy.freeze()
