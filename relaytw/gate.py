@@ -17,9 +17,8 @@ from twisted.internet.defer import Deferred
 
 from relaytw.errors import Refused
 from relaytw.messages import Auth, Chat, ClientKey, ErrorCode, Handshake, Status
+from relaytw.recent import Recent
 
-#: Later than any time that stands for never.
-_EVER = 1e-9
 #: How often, in seconds, a client's oldest message ids are looked at.
 _TRIM_INTERVAL = 1.0
 #: Device ids that are no identity: such a device can never be approved.
@@ -100,52 +99,6 @@ class GateSettings:
     twin_window: float = 1.0
 
 
-class _Recent:
-    """When which text was said lately, by anybody: with a logId, and without.
-
-    Held as hashes, in two generations that replace each other: nothing of a chat is kept alive, and
-    nothing is looked through.
-    """
-
-    __slots__ = ("_bare", "_limit", "_named", "_older_bare", "_older_named", "_since", "_window")
-
-    def __init__(self, window: float, limit: int) -> None:
-        self._window = window
-        self._limit = limit
-        self._named: dict[int, float] = {}
-        self._bare: dict[int, float] = {}
-        self._older_named: dict[int, float] = {}
-        self._older_bare: dict[int, float] = {}
-        self._since = 0.0
-
-    def is_twin(self, client: ClientKey, chat: Chat, now: float) -> bool:
-        """Was the same said within the window, with a logId if this has none, or the other way round?"""
-        if now - self._since > self._window or len(self._named) + len(self._bare) >= self._limit:
-            self.turn_over(now)
-        what = hash((client, chat.room, chat.sender, chat.text))
-        oldest = now - self._window
-        if chat.log_id:
-            if (self._bare or self._older_bare) and _taken(what, self._bare, self._older_bare, oldest):
-                return True
-            self._named[what] = now
-        else:
-            if _taken(what, self._named, self._older_named, oldest):
-                return True
-            self._bare[what] = now
-        return False
-
-    def turn_over(self, now: float) -> None:
-        """Begin a new generation, and forget the one before the last."""
-        self._older_named, self._named = self._named, {}
-        self._older_bare, self._bare = self._bare, {}
-        self._since = now
-
-
-def _taken(what: int, generation: dict[int, float], older: dict[int, float], oldest: float) -> bool:
-    """Take this out of both generations: was it there, and late enough?"""
-    return max(generation.pop(what, 0.0), older.pop(what, 0.0)) >= max(oldest, _EVER)
-
-
 class _Seen:
     """What was seen of one client: signatures and message ids."""
 
@@ -190,7 +143,7 @@ class Gate:
         self._settings = settings
         self._now = now
         self._seen: dict[ClientKey, _Seen] = {}
-        self._recent = _Recent(settings.twin_window, settings.total)
+        self._recent = Recent(settings.twin_window, settings.total)
         self._remembered = 0
         self._serials = 0
         self._proof_of: Pass | None = None
@@ -293,6 +246,31 @@ class Gate:
             self._trim_ids(seen, now)
         return None if self._recent.is_twin(pass_.client, chat, now) else name
 
+    def remember(
+        self, client: ClientKey, name: str, at: float, *, serial: int, signature: int, signed_at: int
+    ) -> None:
+        """Know again a message that an earlier run let in, oldest first; `signature` is 0 without one.
+
+        `at` in seconds since the epoch, `signed_at` in ms.
+        """
+        settings, now = self._settings, self._now()
+        self._serials = max(self._serials, serial)
+        seen = self._seen.get(client)
+        if seen is None:
+            seen = self._seen[client] = _Seen()
+        if serial > seen.serial:
+            seen.previous, seen.serial = seen.serial, serial
+        if now - at <= settings.ttl:
+            self._remembered += name not in seen.ids
+            seen.ids[name] = at
+            if len(seen.ids) > settings.per_client or self._remembered > settings.total:
+                self._trim_ids(seen, now)
+        if signature and now - at <= 2 * settings.max_clock_skew:
+            self._remembered += signature not in seen.signatures
+            seen.signatures[signature] = (serial, at, signed_at)
+            if len(seen.signatures) > settings.per_client or self._remembered > settings.total:
+                self._evict_signature(seen)
+
     def sweep(self) -> int:
         """Forget what can no longer matter; the number of ids and signatures forgotten."""
         before, now = self._remembered, self._now()
@@ -323,8 +301,7 @@ class Gate:
         seen = pass_.seen
         if seen is None or seen.forgotten:
             seen = self._adopt(pass_)
-        # Half of a valid signature tells it apart as well, and takes a third of the memory.
-        name = int(auth.signature[:16], 16)
+        name = signature_name(auth)
         shown = seen.signatures.get(name)
         if shown is None:
             if auth.timestamp <= seen.floor:
@@ -383,6 +360,12 @@ class Gate:
             ids.popitem(last=False)
             self._remembered -= 1
         seen.trim_at = now + _TRIM_INTERVAL
+
+
+def signature_name(auth: Auth) -> int:
+    """What is remembered of a valid signature.  Raises ValueError for what cannot be one."""
+    # Half of it tells it apart as well, and takes a third of the memory.
+    return int(auth.signature[:16], 16)
 
 
 def _digest(line: bytes) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from relaytw.lanes import LaneKey
-from relaytw.messages import Message
+from relaytw.messages import Auth, Message
 
 #: However full the queue is, a connection may have this many messages unfinished.
 LEAST_BACKLOG = 10
@@ -43,11 +43,29 @@ class Account:
 
 
 class Job:
-    """One accepted message on its way: the message, its lane, and whose account it is on."""
+    """One accepted message on its way: the message, its lane, and whose account it is on.
 
-    __slots__ = ("accepted_at", "account", "lane", "message", "size")
+    For a journal there are the phone's `line` and `auth`, and the `serial` of the gate's pass; `number` is
+    what a journal knows it by, 0 if it does not.
+    """
 
-    def __init__(self, message: Message, lane: LaneKey, account: Account, size: int, at: float) -> None:
+    __slots__ = ("accepted_at", "account", "auth", "lane", "line", "message", "number", "serial", "size")
+
+    def __init__(
+        self,
+        message: Message,
+        lane: LaneKey,
+        account: Account,
+        size: int,
+        at: float,
+        line: bytes = b"",
+        auth: Auth | None = None,
+        serial: int = 0,
+    ) -> None:
+        self.line = line
+        self.auth = auth
+        self.serial = serial
+        self.number = 0
         self.message = message
         self.lane = lane
         self.account = account
@@ -77,8 +95,14 @@ class Intake(Protocol):
     def accept(self, jobs: Sequence[Job], dispatch: Callable[[Sequence[Job]], None]) -> None:
         """Accept a batch and then dispatch it; in between a journal writes it down."""
 
+    def started(self, job: Job) -> None:
+        """A message that an earlier run may have started is given to its handler."""
+
     def finish(self, job: Job) -> None:
         """A message is finished: it leaves its account."""
+
+    def leave(self, job: Job) -> None:
+        """A message is given up: it leaves its account, but a journal keeps it for another run."""
 
     @property
     def unfinished(self) -> int:
@@ -130,6 +154,13 @@ class MemoryIntake:
     def accept(self, jobs: Sequence[Job], dispatch: Callable[[Sequence[Job]], None]) -> None:
         """Accepted is what is in memory: dispatch it."""
         dispatch(jobs)
+
+    def started(self, job: Job) -> None:
+        """Nobody counts deliveries in memory."""
+
+    def leave(self, job: Job) -> None:
+        """A message is given up: it leaves its account, and is lost."""
+        self.finish(job)
 
     def finish(self, job: Job) -> None:
         """A message is finished: it leaves its account, whose reader may go on."""

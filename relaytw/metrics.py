@@ -42,10 +42,11 @@ class Metrics:
     """
 
     __slots__ = (
-        "accepted", "answered", "closes", "connects", "decode", "duplicates", "errors", "failed", "finished",
-        "late_answers", "lines", "overlong_texts", "pauses", "pings", "pongs", "process", "redelivered",
-        "replies_cut", "replies_dropped", "replies_sent", "restricted", "room_refused", "send", "stalls",
-        "takeovers", "timed_out", "unhandled", "unknown_events", "wait",
+        "accepted", "answered", "closes", "connects", "dead_letters", "decode", "duplicates", "errors",
+        "failed", "finished", "journal_bad_records", "journal_errors", "late_answers", "lines",
+        "overlong_texts", "pauses", "pings", "pongs", "process", "redelivered", "replies_cut",
+        "replies_dropped", "replies_sent", "restricted", "room_refused", "send", "stalls", "takeovers",
+        "timed_out", "unhandled", "unknown_events", "wait",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -63,6 +64,9 @@ class Metrics:
         self.room_refused = 0
         self.overlong_texts = 0
         self.redelivered = 0
+        self.dead_letters: Counter[str] = Counter()
+        self.journal_errors = 0
+        self.journal_bad_records = 0
         self.unhandled = 0
         self.finished = 0
         self.failed = 0

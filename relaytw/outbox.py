@@ -5,34 +5,21 @@ and reads is written at once.  What has to wait (the phone is away or slow, the 
 answer, media behind media) stands in its room's queue, bounded in count, bytes and age.
 
 What was written since the last sign of life is kept until the next one, and is sent again if the
-connection turns out to be dead.
+connection turns out to be dead.  With a ledger, what waits outlives the process.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
-from collections.abc import Callable, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
 
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
+from relaytw.boxes import MEDIA_PREFIXES, Box, Entry, Ledger, Line, Room, is_media, kept_size, size_of
 from relaytw.messages import ClientKey, Dialect, Media, Reply, Text
 from relaytw.metrics import Metrics
-
-#: How text-borne media begin; such a reply is paced as media.
-MEDIA_PREFIXES = ("MEDIA_URL:", "IMAGE_BASE64:")
-
-
-class Line(Protocol):
-    """A phone's open line, as the outbox sees it."""
-
-    def say(self, data: bytes) -> None:
-        """Write one packet."""
-
-    def busy(self, seconds: float) -> None:
-        """The phone will hear nothing for so long: it is sending media."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,45 +34,6 @@ class OutboxSettings:
     media_wait: float = 15.0
 
 
-class Entry(NamedTuple):
-    """A reply that waits; `spaced` after the one before it in its answer.  `at` on the relay's clock."""
-
-    reply: Reply
-    at: float
-    size: int
-    spaced: bool
-
-
-class _Room:
-    __slots__ = ("entries", "next_at")
-
-    def __init__(self) -> None:
-        self.entries: deque[Entry] = deque()
-        self.next_at = 0.0
-
-
-class _Box:
-    __slots__ = (
-        "away_since", "bytes", "client", "count", "dialect", "line", "media_until", "rooms", "timer",
-        "unconfirmed", "unconfirmed_bytes", "working", "writable",
-    )  # fmt: skip
-
-    def __init__(self, client: ClientKey, now: float) -> None:
-        self.client = client
-        self.away_since = now
-        self.line: Line | None = None
-        self.dialect = Dialect.V32
-        self.writable = True
-        self.rooms: OrderedDict[str, _Room] | None = None
-        self.unconfirmed: list[Entry | Reply] | None = None
-        self.unconfirmed_bytes = 0
-        self.working = False
-        self.count = 0
-        self.bytes = 0
-        self.media_until = 0.0
-        self.timer: IDelayedCall | None = None
-
-
 class Outbox:
     """Everybody's replies.  `dropped` is told of each that will not arrive, with the reason."""
 
@@ -98,6 +46,7 @@ class Outbox:
         settings: OutboxSettings,
         metrics: Metrics,
         dropped: Callable[[Reply, str], None],
+        ledger: Ledger | None = None,
     ) -> None:
         self._clock = clock
         self._now = now
@@ -105,7 +54,8 @@ class Outbox:
         self._settings = settings
         self._metrics = metrics
         self._dropped = dropped
-        self._boxes: dict[ClientKey, _Box] = {}
+        self._ledger = ledger
+        self._boxes: dict[ClientKey, Box] = {}
         self._stopped = False
         self._log = Logger(namespace="relaytw.outbox")
 
@@ -129,6 +79,25 @@ class Outbox:
         box = self._boxes.get(client)
         return box.count if box is not None else 0
 
+    def unsent(self, client: ClientKey) -> bool:
+        """Has this client's phone not taken yet what it was told?"""
+        box = self._boxes.get(client)
+        return box is not None and box.line is not None and box.line.unsent
+
+    def restore(self, kept: Iterable[tuple[Reply, float, bool, int]]) -> None:
+        """Put replies back that an earlier run kept, in order: reply, seconds it waits, spaced, number."""
+        now = self._clock.seconds()
+        boxes: dict[ClientKey, Box] = {}
+        for reply, age, spaced, number in kept:
+            box = self._boxes.get(reply.client)
+            if box is None:
+                box = self._boxes[reply.client] = Box(reply.client, now - age)
+            boxes[reply.client] = box
+            entry = Entry(reply, now - age, size_of(reply), spaced, number)
+            self._queue(box, reply.channel_id or reply.room, entry)
+        for box in boxes.values():
+            self._work(box)
+
     # -- the stages before: answers and pushes
 
     def send(self, replies: Sequence[Reply]) -> None:
@@ -140,10 +109,10 @@ class Outbox:
             return
         room, at = first.channel_id or first.room, self._clock.seconds()
         if box is None:
-            box = self._boxes[client] = _Box(client, at)
+            box = self._boxes[client] = Box(client, at)
         queued = spaced = False
         for reply in replies:
-            entry = Entry(self._fit(reply), at, _size(reply), spaced)
+            entry = Entry(self._fit(reply), at, size_of(reply), spaced)
             spaced = True
             if self._at_once(box, room, entry, at):
                 self._write(box, entry, at)
@@ -161,7 +130,7 @@ class Outbox:
         """The phone has proven itself on this line: it gets what waits for it."""
         box = self._boxes.get(client)
         if box is None:
-            box = self._boxes[client] = _Box(client, self._clock.seconds())
+            box = self._boxes[client] = Box(client, self._clock.seconds())
         if box.line is not None and box.line is not line:
             self._recover(box)
         box.line, box.dialect, box.writable, box.media_until = line, dialect, True, 0.0
@@ -207,7 +176,7 @@ class Outbox:
 
     # -- inside
 
-    def _said(self, box: _Box, reply: Reply) -> bool:
+    def _said(self, box: Box, reply: Reply) -> bool:
         """Write the usual answer, one text to a phone that is here and owed nothing, without more ado."""
         part, line = reply.part, box.line
         if line is None or not box.writable or type(part) is not Text:
@@ -226,7 +195,7 @@ class Outbox:
         self._remember(box, reply, len(text))
         return True
 
-    def _remember(self, box: _Box, written: Entry | Reply, size: int) -> None:
+    def _remember(self, box: Box, written: Entry | Reply, size: int) -> None:
         """Keep what was written until the phone gives a sign of life; of too much, the later half."""
         kept = box.unconfirmed
         if kept is None:
@@ -236,7 +205,7 @@ class Outbox:
         box.unconfirmed_bytes += size
         if len(kept) > self._settings.per_client or box.unconfirmed_bytes > self._settings.bytes:
             del kept[: (len(kept) + 1) // 2]
-            box.unconfirmed_bytes = sum(map(_kept_size, kept))
+            box.unconfirmed_bytes = sum(map(kept_size, kept))
 
     def _fit(self, reply: Reply) -> Reply:
         part = reply.part
@@ -245,30 +214,32 @@ class Outbox:
             return reply._replace(part=Text(part.text[: self._settings.text_chars]))
         return reply
 
-    def _at_once(self, box: _Box, room: str, entry: Entry, now: float) -> bool:
+    def _at_once(self, box: Box, room: str, entry: Entry, now: float) -> bool:
         if box.line is None or not box.writable or entry.spaced:
             return False
         if box.rooms is not None and room in box.rooms:
             return False
         return box.media_until <= now or not is_media(entry.reply)
 
-    def _queue(self, box: _Box, name: str, entry: Entry) -> None:
+    def _queue(self, box: Box, name: str, entry: Entry) -> None:
         settings = self._settings
         if box.count >= settings.per_client or box.bytes + entry.size > settings.bytes:
-            self._drop(entry.reply, "outbox_full")
+            self._drop(entry.reply, "outbox_full", entry.number)
             return
+        if not entry.number:
+            entry = self._kept(entry, self._clock.seconds() - entry.at)
         if box.rooms is None:
             box.rooms = OrderedDict()
         room = box.rooms.get(name)
         if room is None:
-            room = box.rooms[name] = _Room()
+            room = box.rooms[name] = Room()
             if entry.spaced:
                 room.next_at = entry.at + settings.text_spacing
         room.entries.append(entry)
         box.count += 1
         box.bytes += entry.size
 
-    def _work(self, box: _Box) -> None:
+    def _work(self, box: Box) -> None:
         """Write what is due, drop what is too old, and wake up when there will be more to do."""
         if box.working:
             return  # a write has found the phone deaf; whoever writes goes on from there
@@ -288,7 +259,7 @@ class Outbox:
         elif wake < _NEVER and not self._stopped:
             box.timer = self._clock.callLater(max(0.0, wake - now), self._wake, box)
 
-    def _write_due(self, box: _Box, now: float) -> float:
+    def _write_due(self, box: Box, now: float) -> float:
         """Write what is due to a phone that reads; when there will be more."""
         while box.rooms and box.line is not None and box.writable:
             due = self._next(box, now)
@@ -306,11 +277,11 @@ class Outbox:
             self._write(box, entry, now)
         return _NEVER
 
-    def _wake(self, box: _Box) -> None:
+    def _wake(self, box: Box) -> None:
         box.timer = None
         self._work(box)
 
-    def _next(self, box: _Box, now: float) -> str | float:
+    def _next(self, box: Box, now: float) -> str | float:
         """The room whose turn it is, or when the next one will be due."""
         soonest = _NEVER
         for name, room in (box.rooms or {}).items():
@@ -322,7 +293,7 @@ class Outbox:
             soonest = min(soonest, at)
         return soonest
 
-    def _expire(self, box: _Box, now: float) -> float:
+    def _expire(self, box: Box, now: float) -> float:
         """Drop what waited longer than `ttl` for an absent or deaf phone; when the next one will have."""
         if box.rooms is None or (box.line is not None and box.writable):
             return _NEVER
@@ -332,14 +303,14 @@ class Outbox:
                 entry = room.entries.popleft()
                 box.count -= 1
                 box.bytes -= entry.size
-                self._drop(entry.reply, "expired")
+                self._drop(entry.reply, "expired", entry.number)
             if room.entries:
                 next_at = min(next_at, max(room.entries[0].at, box.away_since) + ttl)
             else:
                 del box.rooms[name]
         return next_at
 
-    def _write(self, box: _Box, entry: Entry, now: float) -> None:
+    def _write(self, box: Box, entry: Entry, now: float) -> None:
         line, reply = box.line, entry.reply
         if line is None:
             return
@@ -352,9 +323,12 @@ class Outbox:
                 trace=reply.trace,
                 client=reply.client,
             )
-            self._drop(reply, "unencodable")
+            self._drop(reply, "unencodable", entry.number)
             return
         line.say(data)
+        if entry.number and self._ledger is not None:
+            self._ledger.left(entry.number, reply.client)
+            entry = entry._replace(number=0)
         self._metrics.replies_sent += 1
         self._metrics.send.observe(now - entry.at)
         self._remember(box, entry, entry.size)
@@ -369,48 +343,53 @@ class Outbox:
             return part.wait_ms / 1000
         return self._settings.media_wait
 
-    def _recover(self, box: _Box) -> None:
+    def _recover(self, box: Box) -> None:
         """Put what was written to a dead line back in front of its room's queue."""
         unconfirmed, box.unconfirmed = box.unconfirmed, None
+        if not unconfirmed:
+            return
         now = self._clock.seconds()
-        for item in reversed(unconfirmed or []):
-            entry = item if isinstance(item, Entry) else Entry(item, now, _size(item), False)
-            if box.rooms is None:
-                box.rooms = OrderedDict()
+        if box.rooms is None:
+            box.rooms = OrderedDict()
+        for entry in reversed(self._kept_again(box.rooms, unconfirmed, now)):
             reply = entry.reply
             name = reply.channel_id or reply.room
-            room = box.rooms.setdefault(name, _Room())
+            room = box.rooms.setdefault(name, Room())
             box.rooms.move_to_end(name, last=False)
             room.entries.appendleft(entry)
             room.next_at = 0.0
             box.count += 1
             box.bytes += entry.size
 
-    def _drop(self, reply: Reply, why: str) -> None:
+    def _kept(self, entry: Entry, age: float) -> Entry:
+        """The entry, kept by the ledger."""
+        if self._ledger is None:
+            return entry
+        return entry._replace(number=self._ledger.waits(entry.reply, age, spaced=entry.spaced))
+
+    def _kept_again(
+        self, rooms: Mapping[str, Room], written: Sequence[Entry | Reply], now: float
+    ) -> list[Entry]:
+        """What was written waits again, to the ledger for longer than what has waited behind it."""
+        entries = []
+        for behind, item in zip(range(len(written), 0, -1), written, strict=True):
+            entry = item if isinstance(item, Entry) else Entry(item, now, size_of(item), False)
+            room, age = rooms.get(entry.reply.channel_id or entry.reply.room), now - entry.at
+            if room is not None and room.entries:
+                age = max(age, now - room.entries[0].at + behind / 1000)
+            entries.append(self._kept(entry, age))
+        return entries
+
+    def _drop(self, reply: Reply, why: str, number: int) -> None:
+        if number and self._ledger is not None:
+            self._ledger.left(number, None)
         self._metrics.replies_dropped[why] += 1
         self._dropped(reply, why)
 
-    def _disarm(self, box: _Box) -> None:
+    def _disarm(self, box: Box) -> None:
         if box.timer is not None:
             box.timer.cancel()
             box.timer = None
 
 
 _NEVER = float("inf")
-
-
-def is_media(reply: Reply) -> bool:
-    """Is this media, by its type or by how its text begins?"""
-    part = reply.part
-    return isinstance(part, Media) or part.text.startswith(MEDIA_PREFIXES)
-
-
-def _kept_size(written: Entry | Reply) -> int:
-    return written.size if isinstance(written, Entry) else _size(written)
-
-
-def _size(reply: Reply) -> int:
-    part = reply.part
-    if isinstance(part, Text):
-        return len(part.text)
-    return sum(map(len, part.sources))

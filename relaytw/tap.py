@@ -36,14 +36,20 @@ from relaytw.metrics import Metrics
 from relaytw.protocols.bridge import BridgeFactory
 from relaytw.services.acceptance import Acceptance
 from relaytw.services.admin import Operator
+from relaytw.services.books import Books
+from relaytw.services.dead_letters import DeadLetters
 from relaytw.services.dispatcher import Dispatcher, DispatchSettings
 from relaytw.services.housekeeping import Housekeeping
+from relaytw.services.journalling import JournalIntake
 from relaytw.services.listener import Listener
 from relaytw.services.ordered import OrderedServices
 from relaytw.services.pings import Pings
+from relaytw.services.redelivery import Redelivery, RedeliverySettings
 from relaytw.services.sessions import Sessions
+from relaytw.services.state_folder import StateFolder
 from relaytw.store.database import TransactionService
 from relaytw.store.memory import MemoryApprovals
+from relaytw.store.syncing import InThread
 
 _log = Logger(namespace="relaytw.config")
 S = TypeVar("S", bound=IService)
@@ -142,6 +148,8 @@ class Relay(OrderedServices):
                 f"relay: {error}  Is another relay running?  "
                 "Choose other addresses with --listen (relay.listen) and admin.listen."
             ) from error
+        except ConfigError as error:
+            raise SystemExit(f"relay: {error}") from error
 
 
 class _Reach:
@@ -187,11 +195,13 @@ def assemble(
     now: Callable[[], float] = time.time,
     random: Random | None = None,
     database: TransactionService | None = None,
+    in_thread: InThread | None = None,
 ) -> Relay:
     """Build every object of a relay and join them.  Raises `ConfigError`.
 
     `now` gives seconds since the epoch; the reactor keeps the time of everything that waits.  Without a
-    `database` the configured one is made ready, which blocks.
+    `database` the configured one is made ready, which blocks.  `in_thread` is how the journal gets a
+    thread, None for one of its own.
     """
     state_dir = Path(config.relay.state_dir)
     credentials = Credentials.load(config.auth, state_dir)
@@ -212,8 +222,10 @@ def assemble(
         now=now,
     )
     gate = wiring.gate(config, credentials, approvals, now)
-    outbox = wiring.outbox(config, reactor, metrics, now)
-    intake = wiring.intake(config, metrics)
+    journal = wiring.journal(config, reactor, metrics, gate, now, in_thread)
+    outbox = wiring.outbox(config, reactor, metrics, now, journal)
+    intake = wiring.intake(config, metrics, journal)
+    dead_letters = DeadLetters(database, reactor, metrics, config.journal.dead_letters)
     threads = wiring.threads(config, reactor)
     dispatcher = Dispatcher(
         clock=reactor,
@@ -245,6 +257,23 @@ def assemble(
         config, reactor, approvals, gate, pings, intake, acceptance, outbox, metrics, now
     )
     reach.dispatcher, reach.sessions = dispatcher, sessions
+    redelivery = None
+    if journal is not None and isinstance(intake, JournalIntake):
+        redelivery = Redelivery(
+            journal=journal,
+            intake=intake,
+            approvals=approvals,
+            acceptance=acceptance,
+            dispatcher=dispatcher,
+            outbox=outbox,
+            dead_letters=dead_letters,
+            database=database,
+            settings=RedeliverySettings(config.journal.max_deliveries, config.journal.max_age),
+            clock=reactor,
+            now=now,
+            metrics=metrics,
+        )
+    books = Books(journal, redelivery, dead_letters)
     operator = Operator(
         relay_name=config.relay.name,
         mode=config.relay.mode,
@@ -252,18 +281,23 @@ def assemble(
         sessions=sessions,
         dispatcher=dispatcher,
         approvals=approvals,
+        books=books,
         now=now,
     )
     factory = BridgeFactory(sessions)
     site = make_site(operator, metrics, token)
     relay = Relay(config, sessions, dispatcher, operator, factory, site)
     children = [
+        StateFolder(state_dir),
         database,
+        *([journal] if journal is not None else []),
+        dead_letters,
         threads,
-        Housekeeping(reactor, gate, config.monitor.cleanup_interval),
+        Housekeeping(reactor, gate, config.monitor.cleanup_interval, journal),
         pings,
         sessions,
         dispatcher,
+        *([redelivery] if redelivery is not None else []),
         _usable("relay.listen", lambda: Listener(config.relay.listen, factory, reactor)),
         operator,
         _usable("admin.listen", lambda: listening_service(config.admin.listen, site, reactor)),

@@ -30,17 +30,23 @@ from relaytw.protocols.conversation import Conversation, SessionLimits
 from relaytw.registry import Registry
 from relaytw.services.acceptance import Acceptance
 from relaytw.services.closes import Closes
+from relaytw.services.journalling import JournalIntake
 from relaytw.services.pings import Pings
 from relaytw.services.sessions import HouseSettings, Sessions, Stages
 from relaytw.services.threads import BlockingPool
 from relaytw.store.connections import ConnectionSettings, make_pool
 from relaytw.store.database import Database
+from relaytw.store.journal import Journal, JournalSettings
 from relaytw.store.memory import MemoryApprovals
+from relaytw.store.records import Accepted
+from relaytw.store.segments import paths
+from relaytw.store.syncing import InThread
 from relaytw.store.times import WallClock
 from relaytw.store.upgrade import prepare
 from relaytw.store.urls import parse as parse_url
 
 _log = Logger(namespace="relaytw.outbox")
+_log_journal = Logger(namespace="relaytw.journal")
 
 
 def database(config: Config, reactor: Any, now: Callable[[], float]) -> Database:
@@ -91,7 +97,52 @@ def gate(
     return Gate(approvals=approvals, verifier_for=verifier_for, settings=settings, now=now)
 
 
-def outbox(config: Config, reactor: Any, metrics: Metrics, now: Callable[[], float]) -> Outbox:
+def journal(
+    config: Config,
+    reactor: Any,
+    metrics: Metrics,
+    gate: Gate,
+    now: Callable[[], float],
+    in_thread: InThread | None,
+) -> Journal | None:
+    """What accepted messages survive in; None where nothing is kept."""
+    keys, folder = config.journal, Path(config.relay.state_dir, "journal")
+    if keys.sync == "none" or config.relay.mode == "direct":
+        if paths(folder):
+            _log_journal.warn("the journal in {folder} is neither read nor written", folder=str(folder))
+        return None
+    pool = None
+    if in_thread is None:
+        pool = DaemonThreads(0, 1, "journal")
+        in_thread = partial(deferToThreadPool, reactor, pool)
+
+    def remember(said: Accepted) -> None:
+        gate.remember(
+            said.client, said.id, said.received_at,
+            serial=said.serial, signature=said.signature, signed_at=said.signed_at,
+        )  # fmt: skip
+
+    return Journal(
+        folder=folder,
+        settings=JournalSettings(
+            keys.sync == "full",
+            keys.segment_bytes,
+            keys.retry_interval,
+            max(config.dedup.ttl, 2 * config.auth.max_clock_skew),
+        ),
+        clock=reactor,
+        now=now,
+        salt=partial(SystemRandom().getrandbits, 32),
+        in_thread=in_thread,
+        pool=pool,
+        metrics=metrics,
+        remember=remember,
+    )
+
+
+def outbox(
+    config: Config, reactor: Any, metrics: Metrics, now: Callable[[], float], journal: Journal | None
+) -> Outbox:
     """What keeps replies until a phone has them."""
     limits = config.limits
     settings = OutboxSettings(
@@ -102,17 +153,21 @@ def outbox(config: Config, reactor: Any, metrics: Metrics, now: Callable[[], flo
         text_spacing=limits.text_spacing,
         media_wait=limits.media_wait,
     )
-    return Outbox(
+    made = Outbox(
         clock=reactor,
         now=now,
         encode=partial(wire.encode_reply, timezone=config.relay.timezone),
         settings=settings,
         metrics=metrics,
         dropped=_log_dropped,
+        ledger=journal,
     )
+    if journal is not None:
+        journal.unsent = made.unsent
+    return made
 
 
-def intake(config: Config, metrics: Metrics) -> MemoryIntake:
+def intake(config: Config, metrics: Metrics, journal: Journal | None) -> MemoryIntake:
     """What counts as accepted and is not finished."""
     limits = config.limits
 
@@ -122,7 +177,9 @@ def intake(config: Config, metrics: Metrics) -> MemoryIntake:
     settings = IntakeSettings(
         limits.queue, limits.queue_bytes, limits.backlog_per_connection, limits.backlog_bytes
     )
-    return MemoryIntake(settings, paused)
+    if journal is None:
+        return MemoryIntake(settings, paused)
+    return JournalIntake(settings, paused, journal)
 
 
 def lanes(config: Config) -> Lanes[Job]:

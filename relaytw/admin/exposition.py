@@ -21,6 +21,7 @@ from relaytw.metrics import Histogram, Metrics
 _LABELS: dict[str, tuple[str, tuple[str, ...]]] = {
     "closes": ("reason", tuple(CloseReason)),
     "errors": ("code", tuple(ErrorCode)),
+    "dead_letters": ("reason", ("max_deliveries", "too_old", "unreadable")),
     "replies_dropped": ("reason", ()),
 }
 
@@ -29,11 +30,14 @@ _COUNTED = {
     "answered": "Messages whose handler gave an answer.",
     "closes": "Connections ended or refused.",
     "connects": "TCP connections accepted.",
+    "dead_letters": "Messages that are not run any more.",
     "decode": "Seconds to decode a line (mean of its read batch).",
     "duplicates": "Messages recognised as sent before, and not run.",
     "errors": "Error packets sent to phones.",
     "failed": "Messages whose handler failed.",
     "finished": "Messages whose handler ended, well or not.",
+    "journal_bad_records": "Damaged records found in the journal.",
+    "journal_errors": "Failed attempts to write the journal.",
     "late_answers": "Answers that came after their handler was over, and were ignored.",
     "lines": "Lines read from phones.",
     "overlong_texts": "Chat texts too long to be handled.",
@@ -69,6 +73,9 @@ _GAUGES = {
     "lanes": "Rooms with messages waiting or running.",
     "outbox": "Replies that wait for their phone.",
     "outbox_bytes": "Bytes of replies that wait for their phone.",
+    "journal_segments": "Files of the journal.",
+    "journal_bytes": "Bytes of all of them.",
+    "journal_unfinished": "Messages and replies in the journal that are not finished.",
     "penalties": "Clients in the penalty box.",
     "memory_bytes": "Resident memory of the relay.",
 }

@@ -5,6 +5,8 @@ Ids of devices and rooms hold any characters, slashes too: they travel in bodies
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
@@ -17,8 +19,11 @@ from relaytw.admin.routes import Reply, Route
 from relaytw.admin.shapes import (
     Client,
     Close,
+    DeadLetter,
+    DeadLetterId,
     Device,
     DeviceStatus,
+    Journal,
     Listing,
     Penalty,
     Phone,
@@ -26,8 +31,11 @@ from relaytw.admin.shapes import (
     Room,
     RoomStatus,
 )
-from relaytw.admin.view import RelayView
+from relaytw.admin.view import RelayView, Unavailable
 from relaytw.metrics import Metrics
+
+#: How many dead letters are listed.
+DEAD_LETTERS = 1000
 
 
 class AdminApi:
@@ -54,6 +62,10 @@ class AdminApi:
             Route("GET", "/api/v1/closes", self.closes, returns=Listing[Close]),
             Route("GET", "/api/v1/penalties", self.penalties, returns=Listing[Penalty]),
             Route("POST", "/api/v1/penalties/lift", self.lift_penalty, Client, Client),
+            Route("GET", "/api/v1/journal", self.journal, returns=Journal),
+            Route("GET", "/api/v1/dead-letters", self.dead_letters, returns=Listing[DeadLetter]),
+            Route("POST", "/api/v1/dead-letters/requeue", self.requeue, DeadLetterId, DeadLetterId),
+            Route("POST", "/api/v1/dead-letters/drop", self.drop_dead_letter, DeadLetterId, DeadLetterId),
         ]
 
     def healthz(self) -> Reply:
@@ -125,6 +137,41 @@ class AdminApi:
         if not self._view.lift_penalty(client.key):
             raise Problem(404, "no_penalty", f"{client.key} is not in the penalty box")
         return client
+
+    def journal(self) -> Journal:
+        """The journal: its files, and what in them is not finished."""
+        return Journal.of(self._view.journal())
+
+    async def dead_letters(self) -> Listing[DeadLetter]:
+        """The last 1,000 messages that are not run any more, newest first."""
+        with _unavailable():
+            return Listing([DeadLetter.of(row) for row in await self._view.dead_letters(DEAD_LETTERS)])
+
+    async def requeue(self, wanted: DeadLetterId) -> DeadLetterId:
+        """Accept a dead letter as if it had just come."""
+        with _unavailable():
+            if not await self._view.requeue(wanted.id):
+                raise _no_letter(wanted)
+        return wanted
+
+    async def drop_dead_letter(self, wanted: DeadLetterId) -> DeadLetterId:
+        """Delete a dead letter."""
+        with _unavailable():
+            if not await self._view.drop_dead_letter(wanted.id):
+                raise _no_letter(wanted)
+        return wanted
+
+
+@contextmanager
+def _unavailable() -> Iterator[None]:
+    try:
+        yield
+    except Unavailable as error:
+        raise Problem(503, "unavailable", str(error)) from error
+
+
+def _no_letter(wanted: DeadLetterId) -> Problem:
+    return Problem(404, "unknown_dead_letter", f"there is no dead letter {wanted.id}")
 
 
 def _text(status: int, text: str) -> Reply:

@@ -51,6 +51,48 @@ class PenaltyRow(NamedTuple):
     times: int
 
 
+class SegmentRow(NamedTuple):
+    """A file of the journal: its size in bytes, and how much in it is not finished."""
+
+    name: str
+    bytes: int
+    unfinished: int
+
+
+class JournalRow(NamedTuple):
+    """The journal.  `sync` is "none" without one, `oldest` when the oldest unfinished message came."""
+
+    sync: str
+    problem: str | None
+    segments: tuple[SegmentRow, ...]
+    bytes: int
+    unfinished: int
+    unfinished_bytes: int
+    oldest: float | None
+    bad_records: int
+    torn_tails: int
+    loading: int
+
+
+class DeadLetterRow(NamedTuple):
+    """A message that is not run any more.  Times in seconds since the epoch."""
+
+    id: int
+    at: float
+    reason: str
+    client: ClientKey
+    room_id: str
+    message_id: str
+    trace: str
+    text: str
+    deliveries: int
+    received_at: float
+
+
+class Unavailable(Exception):
+    """What is asked for cannot be done at the moment; the text says why."""
+
+
 class Overview(NamedTuple):
     """The relay in one glance.  Memory and queues in bytes where named so, times in seconds."""
 
@@ -77,6 +119,9 @@ class Overview(NamedTuple):
     finished: int
     failed: int
     replies_sent: int
+    journal_segments: int
+    journal_bytes: int
+    journal_unfinished: int
 
 
 class RelayView(Protocol):
@@ -118,3 +163,15 @@ class RelayView(Protocol):
 
     def disconnect(self, client: ClientKey) -> bool:
         """Close a client's connection; False if it is not connected."""
+
+    def journal(self) -> JournalRow:
+        """The figures of the journal."""
+
+    async def dead_letters(self, count: int) -> Sequence[DeadLetterRow]:
+        """The newest messages that are not run any more, newest first.  Raises Unavailable."""
+
+    async def requeue(self, number: int) -> bool:
+        """Accept a dead letter as if it had just come; False if there is none.  Raises Unavailable."""
+
+    async def drop_dead_letter(self, number: int) -> bool:
+        """Delete a dead letter; False if there is none.  Raises Unavailable."""

@@ -185,11 +185,14 @@ class DedupConfig(Section):
 
 
 class JournalConfig(Section):
-    """`[journal]`.  Times in seconds."""
+    """`[journal]`.  Times in seconds, sizes in bytes."""
 
     sync: Literal["normal", "full", "none"] = "normal"
-    max_deliveries: Count = 3
+    max_deliveries: Annotated[int, Field(ge=1, le=200), BeforeValidator(_number)] = 3
     max_age: Seconds = 3600.0
+    segment_bytes: Annotated[int, Field(ge=65_536), BeforeValidator(_number)] = 33_554_432
+    retry_interval: Seconds = 1.0
+    dead_letters: Count = 10_000
 
 
 class DatabaseConfig(Section):

@@ -168,6 +168,11 @@ class Bridge(LineReceiver):
 
     # -- the session's link
 
+    @property
+    def unsent(self) -> bool:
+        """Is anything that was said still in this process, rather than in the kernel?"""
+        return bool(self._said) or _holds_back(self.transport)
+
     def where(self) -> str:
         """The peer's address; behind a load balancer only known once its header was read."""
         return _readable(self.transport.getPeer())  # type: ignore[union-attr]
@@ -349,6 +354,16 @@ def _read(line: bytes) -> Packet | BadLine:
         return wire.decode(line)
     except BadLine as error:
         return error
+
+
+def _holds_back(transport: Any) -> bool:
+    # Transports do not say what they have not handed on yet; below TLS there is another that may hold some.
+    while transport is not None:
+        held = getattr(transport, "_tempDataBuffer", None)
+        if held or len(getattr(transport, "dataBuffer", b"")) > getattr(transport, "offset", 0):
+            return True
+        transport = getattr(transport, "transport", None)
+    return False
 
 
 def _readable(address: Any) -> str:

@@ -59,6 +59,10 @@ class Link(Protocol):
     def resumed_at(self) -> float:
         """When reading was last taken up again, on the session's clock."""
 
+    @property
+    def unsent(self) -> bool:
+        """Is anything that was said still in this process?"""
+
     def where(self) -> str:
         """The peer's address."""
 
@@ -213,6 +217,11 @@ class Conversation:
     def say(self, data: bytes) -> None:
         """Write one packet to the phone."""
         self.link.say(data)
+
+    @property
+    def unsent(self) -> bool:
+        """Is anything that was said still in this process, rather than in the kernel?"""
+        return self.link.unsent
 
     def busy(self, seconds: float) -> None:
         """The phone is sending media and hears nothing for so long."""

@@ -14,12 +14,13 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from relaytw.gate import Approvals, Gate, Room
-from relaytw.intake import Intake, Job
+from relaytw.intake import Account, Intake, Job
 from relaytw.lanes import LaneKey
 from relaytw.messages import Chat, ClientKey, Context, ErrorCode, Message, Status
 from relaytw.metrics import Metrics
 from relaytw.protocols.conversation import Conversation
 from relaytw.services.dispatcher import Dispatcher
+from relaytw.store.records import Accepted
 
 #: Looking a member up in its enumeration takes ten times as long as looking up a name.
 _APPROVED = Status.APPROVED
@@ -78,23 +79,41 @@ class Acceptance:
             why = f"a text of {len(chat.text)} characters is ignored, {self._text_chars} are allowed"
             conversation.desk.rebuke(conversation, ErrorCode.TEXT_TOO_LONG, why)
             return
-        client, room_id = pass_.client, chat.channel_id or chat.room
-        room = self._approvals.room(client, room_id, chat.room)
-        if not isinstance(room, Room):
-            lane = LaneKey(client.bot, client.device, room_id)
-            self._lookups.append((room, lane, not self._dispatcher.lanes.held(lane)))
-            self._dispatcher.hold(lane)
-        elif room.status is _APPROVED or self._may_talk(room):
-            if room.lane is None:
-                room.lane = LaneKey(client.bot, client.device, room_id)
-            lane = room.lane
-        else:
+        client = pass_.client
+        lane = self._lane(client, chat)
+        if lane is None:
             return
         message = self._message(client, chat, name)
-        job = Job(message, lane, conversation.account, len(line), conversation.last_heard)
+        job = Job(
+            message,
+            lane,
+            conversation.account,
+            len(line),
+            conversation.last_heard,
+            line,
+            chat.auth,
+            pass_.serial,
+        )
         self._intake.charge(job)
         metrics.accepted += 1
         self._batch.append(job)
+
+    def again(self, accepted: Accepted, chat: Chat, account: Account, at: float) -> Job | None:
+        """Take a message again that was accepted before; None if its room may not talk any more.
+
+        `at` is what its waiting counts from, on the relay's clock.  Who takes it dispatches it, and then
+        calls `flush`.
+        """
+        client = accepted.client
+        lane = self._lane(client, chat)
+        if lane is None:
+            return None
+        message = self._message(client, chat, accepted.id)
+        message.trace, message.received_at = accepted.trace, accepted.received_at
+        message.redelivered = True
+        job = Job(message, lane, account, len(accepted.line), at)
+        job.number = accepted.number
+        return job
 
     def flush(self) -> None:
         """Accept and dispatch what the batch brought."""
@@ -106,6 +125,22 @@ class Acceptance:
                 self._intake.accept(batch, self._dispatcher.run)
         if self._lookups:
             self._await_lookups()
+
+    def _lane(self, client: ClientKey, chat: Chat) -> LaneKey | None:
+        """The lane of a message's room, None if it may not talk; held while that is being looked up."""
+        room_id = chat.channel_id or chat.room
+        room = self._approvals.room(client, room_id, chat.room)
+        if not isinstance(room, Room):
+            lane = LaneKey(client.bot, client.device, room_id)
+            self._lookups.append((room, lane, not self._dispatcher.lanes.held(lane)))
+            self._dispatcher.hold(lane)
+            return lane
+        if room.status is not _APPROVED and not self._may_talk(room):
+            return None
+        if room.lane is None:
+            room.lane = LaneKey(client.bot, client.device, room_id)
+        known: LaneKey = room.lane
+        return known
 
     def _message(self, client: ClientKey, chat: Chat, name: str) -> Message:
         return Message(

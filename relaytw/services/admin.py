@@ -10,8 +10,9 @@ from twisted.application.service import Service
 from twisted.logger import Logger
 
 from relaytw import __version__
-from relaytw.admin.view import CloseRow, DeviceRow, Overview, PenaltyRow, RoomRow
+from relaytw.admin.view import CloseRow, DeadLetterRow, DeviceRow, JournalRow, Overview, PenaltyRow, RoomRow
 from relaytw.messages import ClientKey, PhoneInfo, Status
+from relaytw.services.books import Books
 from relaytw.services.dispatcher import Dispatcher
 from relaytw.services.sessions import Sessions
 from relaytw.store.memory import MemoryApprovals
@@ -31,6 +32,7 @@ class Operator(Service):
         sessions: Sessions,
         dispatcher: Dispatcher,
         approvals: MemoryApprovals,
+        books: Books,
         now: Callable[[], float],
     ) -> None:
         self._relay_name = relay_name
@@ -39,6 +41,7 @@ class Operator(Service):
         self._sessions = sessions
         self._dispatcher = dispatcher
         self._approvals = approvals
+        self._books = books
         self._now = now
         self._started_at = now()
         self._process = psutil.Process()
@@ -46,7 +49,7 @@ class Operator(Service):
 
     def ready(self) -> str | None:
         """None when phones are served, else a sentence on why not."""
-        return None if self.running else "the relay is starting or stopping"
+        return self._books.problem if self.running else "the relay is starting or stopping"
 
     def overview(self) -> Overview:
         """The figures of the status page."""
@@ -76,6 +79,9 @@ class Operator(Service):
             finished=metrics.finished,
             failed=metrics.failed,
             replies_sent=metrics.replies_sent,
+            journal_segments=self._books.segments,
+            journal_bytes=self._books.size,
+            journal_unfinished=self._books.unfinished,
         )
 
     def phones(self) -> Sequence[PhoneInfo]:
@@ -140,6 +146,28 @@ class Operator(Service):
         if closed:
             self._act("{client} is disconnected", client=client)
         return closed
+
+    def journal(self) -> JournalRow:
+        """The figures of the journal."""
+        return self._books.journal()
+
+    async def dead_letters(self, count: int) -> Sequence[DeadLetterRow]:
+        """The newest dead letters.  Raises Unavailable."""
+        return await self._books.dead_letters(count)
+
+    async def requeue(self, number: int) -> bool:
+        """Accept a dead letter again; False if there is none.  Raises Unavailable."""
+        client = await self._books.requeue(number)
+        if client is not None:
+            self._act("dead letter {number} of {client} is accepted again", number=number, client=client)
+        return client is not None
+
+    async def drop_dead_letter(self, number: int) -> bool:
+        """Delete a dead letter; False if there is none.  Raises Unavailable."""
+        dropped = await self._books.drop(number)
+        if dropped:
+            self._act("dead letter {number} is deleted", number=number)
+        return dropped
 
     def _act(self, format: str, **fields: Any) -> None:  # noqa: A002 (the logger's own word)
         self._log.info("operator: " + format, **fields)

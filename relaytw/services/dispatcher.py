@@ -97,6 +97,7 @@ class Dispatcher(Service):
         self._threadless: dict[str, deque[LaneKey]] = {}
         self._bursting = False
         self._pumping = False
+        self._abandoning = False
         self._stopping: Deferred[None] | None = None
 
     # -- the stages before
@@ -167,8 +168,9 @@ class Dispatcher(Service):
         self._log.warn("{count} handlers did not end in time and are cancelled", count=len(runs))
         for run in runs:
             if run.work is not None and not run.thread:
-                run.cancelled = True
+                run.cancelled = self._abandoning = True
                 run.work.cancel()
+                self._abandoning = False
         self._stopped()
 
     def _stopped(self) -> None:
@@ -235,6 +237,8 @@ class Dispatcher(Service):
             self.lanes.park(lane, job)
             return started
         self._metrics.wait.observe(started - job.accepted_at)
+        if message.redelivered:
+            self._intake.started(job)
         if invocation.blocking:
             self._start_thread(Run(lane, job, invocation, started))
             return started
@@ -298,19 +302,22 @@ class Dispatcher(Service):
         self._forget(run)
         if not run.job.message.over:
             self._answers.report_failure(run.job.message, run.invocation, failure, cancelled=run.cancelled)
-            self._close(run.lane, run.job, self._clock.seconds() - run.started)
+            self._close(run.lane, run.job, self._clock.seconds() - run.started, given_up=self._abandoning)
         elif run.thread:
             self._free(run.lane, run.job)
         self.pump()
 
-    def _close(self, lane: Lane[Job], job: Job, seconds: float) -> None:
+    def _close(self, lane: Lane[Job], job: Job, seconds: float, *, given_up: bool = False) -> None:
         job.message.over = True
         self._metrics.process.observe(seconds)
-        self._free(lane, job)
+        self._free(lane, job, given_up=given_up)
 
-    def _free(self, lane: Lane[Job], job: Job) -> None:
+    def _free(self, lane: Lane[Job], job: Job, *, given_up: bool = False) -> None:
         self._metrics.finished += 1
-        self._intake.finish(job)
+        if given_up:
+            self._intake.leave(job)
+        else:
+            self._intake.finish(job)
         self.lanes.done(lane)
         if self._stopping is not None and not self.lanes.running:
             self._stopped()

@@ -8,15 +8,19 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from relaytw.gate import Gate
+from relaytw.store.journal import Journal
 
 
 class Housekeeping(Service):
-    """Sweeps the gate's windows every `interval` seconds, and says what that freed."""
+    """Sweeps the gate's windows every `interval` seconds, and says what that freed; ages a journal out."""
 
     name = "housekeeping"
 
-    def __init__(self, clock: IReactorTime, gate: Gate, interval: float) -> None:
+    def __init__(
+        self, clock: IReactorTime, gate: Gate, interval: float, journal: Journal | None = None
+    ) -> None:
         self._gate = gate
+        self._journal = journal
         self._interval = interval
         self._loop = LoopingCall(self._clean_up)
         self._loop.clock = clock
@@ -43,4 +47,6 @@ class Housekeeping(Service):
                 "the gate could not be swept; the next try is in {seconds:g} s", seconds=self._interval
             )
             return
+        if self._journal is not None:
+            self._journal.age_out()
         self._log.debug("forgot {freed} message ids and signatures", freed=freed)

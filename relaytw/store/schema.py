@@ -19,6 +19,7 @@ from sqlalchemy import (
     Float,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -54,6 +55,10 @@ def _exact(length: int) -> TypeEngine[str]:
 
 def _long_text() -> TypeEngine[str]:
     return Text().with_variant(mysql.MEDIUMTEXT(), "mysql")
+
+
+def _bytes() -> TypeEngine[bytes]:
+    return LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql")
 
 
 def _json() -> TypeEngine[str]:
@@ -311,6 +316,25 @@ audit = Table(
     Column("room_id", String(100)),
     Column("detail", Text),
     Index("ix_relaytw_audit_at_ms", "at_ms"),
+    **_UTF8,
+)
+
+dead_letters = Table(
+    "relaytw_dead_letters",
+    metadata,
+    _id(),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("reason", String(30), nullable=False),
+    Column("bot_name", String(30), nullable=False),
+    Column("device_id", String(100), nullable=False),
+    Column("room_id", String(100), nullable=False),
+    Column("message_id", String(100), nullable=False),
+    Column("trace_id", String(40), nullable=False),
+    Column("text", _long_text()),
+    Column("deliveries", Integer, nullable=False),
+    Column("received_at_ms", BigInteger, nullable=False),
+    Column("line", _bytes(), nullable=False),  # the phone's own packet, to take the message up again
+    Index("ix_relaytw_dead_letters_at_ms", "at_ms"),
     **_UTF8,
 )
 

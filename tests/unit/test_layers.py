@@ -22,7 +22,7 @@ STAGES: tuple[tuple[str, ...], ...] = (
         "relaytw.permits",
         "relaytw.logs",
     ),
-    ("relaytw.errors",),
+    ("relaytw.boxes", "relaytw.errors", "relaytw.recent"),
     (
         "relaytw.protocols",
         "relaytw.protocols.wire",

@@ -8,7 +8,7 @@ from random import Random
 from types import ModuleType
 from typing import Any, ClassVar
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, execute
 
 from relaytw.bots import Bot, Message
 from relaytw.config import Config
@@ -74,7 +74,7 @@ class RelayTestCase(OwnFolder):
         }
         keys = {name: usual.get(name, {}) | sections.get(name, {}) for name in {*usual, *sections}}
         self.relay: Relay = assemble(
-            Config.model_validate(keys), self.clock, self.now, Random(1), self.database
+            Config.model_validate(keys), self.clock, self.now, Random(1), self.database, execute
         )
         self.relay.startService()
         self.stages = self.relay.sessions.stages

@@ -40,6 +40,10 @@ class FakeLine:
     def say(self, data: bytes) -> None:
         self._said.append(data.decode())
 
+    @property
+    def unsent(self) -> bool:
+        return False
+
     def busy(self, seconds: float) -> None:
         pass
 
