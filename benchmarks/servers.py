@@ -31,6 +31,8 @@ connections = {connections}
 interval = {ping}
 [admin]
 listen = "tcp:{admin}:interface=127.0.0.1"
+[journal]
+sync = "{sync}"
 [bots]
 load = ["relaytw.bots.builtin", "benchmarks.handlers"]
 """
@@ -84,12 +86,21 @@ def bare(*, signed: bool) -> Iterator[Server]:
 
 
 @contextmanager
-def relay(mode: str = "queued", *, connections: int = 100, ping: float = 30.0) -> Iterator[Server]:
+def relay(
+    mode: str = "queued", *, connections: int = 100, ping: float = 30.0, sync: str = "normal"
+) -> Iterator[Server]:
     """A relay as an operator would start it, but for its limits."""
     with tempfile.TemporaryDirectory() as folder:
         port, config = free_port(), Path(folder, "relay.toml")
         config.write_text(
-            CONFIG.format(mode=mode, secret=SECRET, connections=connections, ping=ping, admin=free_port())
+            CONFIG.format(
+                mode=mode,
+                secret=SECRET,
+                connections=connections,
+                ping=ping,
+                admin=free_port(),
+                sync=sync,
+            )
         )
         endpoint = f"tcp:{port}:interface=127.0.0.1:backlog=1024"
         twistd = [str(Path(sys.executable).with_name("twistd")), "-n", "--pidfile=", "relay"]

@@ -18,6 +18,7 @@ MESSAGES = 20_000
 PATIENCE = 60.0
 
 ECHO = "# echo hello number {number}, how are you today?"
+NO_JOURNAL = "queued, no journal"
 WAIT = "# wait hello number {number}, how are you today?"
 
 
@@ -28,6 +29,8 @@ def run(rounds: int, say: Callable[[str], None]) -> dict[str, list[float]]:
             (stack.enter_context(bare(signed=False)), "bare", ECHO),
             (stack.enter_context(bare(signed=True)), "bare+HMAC", ECHO),
             (queued := stack.enter_context(relay("queued")), "queued", ECHO),
+            (stack.enter_context(relay("queued", sync="none")), NO_JOURNAL, ECHO),
+            (stack.enter_context(relay("queued", sync="full")), "queued, synced", ECHO),
             (stack.enter_context(relay("direct")), "direct", ECHO),
             (queued, "queued, awaiting", WAIT),
         ]

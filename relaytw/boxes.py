@@ -31,7 +31,7 @@ class Ledger(Protocol):
     """Keeps what waits beyond the life of the process."""
 
     def waits(self, reply: Reply, age: float, *, spaced: bool) -> int:
-        """A reply has to wait, and has for `age` seconds: the number it is known by, 0 if it is not kept."""
+        """A reply has to wait, and has for `age` seconds: the number it is known by."""
 
     def left(self, number: int, client: ClientKey | None) -> None:
         """It waits no more; `client` is the phone that was given it, None if nobody was."""

@@ -173,6 +173,10 @@ class MemoryIntake:
             account.paused = False
             account.reader.start_reading()
 
+    def _blocks(self, account: Account) -> bool:  # noqa: ARG002 (for an intake that can be stopped)
+        """Can nothing be accepted at all?  Asked while nothing is roomy."""
+        return False
+
     def _over(self, account: Account, part: float) -> bool:
         # The account's own share is part of what fills the queue: without it, an account alone in
         # a small queue could never go on.
@@ -184,6 +188,8 @@ class MemoryIntake:
             and account.bytes < settings.backlog_bytes * part
         ):
             return False
+        if self._blocks(account):
+            return True
         free = settings.queue - self._messages + account.messages
         limit = max(LEAST_BACKLOG, min(settings.backlog_per_connection, free))
         if account.messages >= limit * part:

@@ -13,9 +13,12 @@ import msgspec
 from relaytw.admin.shapes import (
     Client,
     Close,
+    DeadLetter,
+    DeadLetterId,
     Device,
     DeviceStatus,
     ErrorBody,
+    Journal,
     Listing,
     Penalty,
     Phone,
@@ -106,6 +109,22 @@ class AdminClient:
     def lift_penalty(self, bot: str, device: str) -> None:
         """Let a client out of the penalty box."""
         self._post("/api/v1/penalties/lift", Client(bot, device))
+
+    def journal(self) -> Journal:
+        """The journal: its files, and what in them is not finished."""
+        return self._get("/api/v1/journal", Journal)
+
+    def dead_letters(self) -> list[DeadLetter]:
+        """The messages that were given up, newest first."""
+        return self._get("/api/v1/dead-letters", Listing[DeadLetter]).items
+
+    def requeue(self, number: int) -> None:
+        """Accept a message again that was given up."""
+        self._post("/api/v1/dead-letters/requeue", DeadLetterId(number))
+
+    def drop_dead_letter(self, number: int) -> None:
+        """Forget a message that was given up."""
+        self._post("/api/v1/dead-letters/drop", DeadLetterId(number))
 
     def _get(self, path: str, shape: type[Shape]) -> Shape:
         data = self._ask("GET", path, None)

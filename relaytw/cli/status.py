@@ -96,6 +96,8 @@ def _lines(shown: RelayStatus, now: float) -> Iterator[tuple[str, str]]:
     yield "messages", f"{shown.accepted} accepted, {shown.finished} finished, {shown.failed} failed"
     yield "queue", f"{shown.waiting} waiting ({size(shown.waiting_bytes)}), {shown.running} running"
     yield "replies", f"{shown.replies_sent} sent, {shown.outbox} waiting ({size(shown.outbox_bytes)})"
+    files = f"{shown.journal_segments} files ({size(shown.journal_bytes)})"
+    yield "journal", f"{shown.journal_unfinished} unfinished in {files}"
     yield "lanes", f"{shown.lanes}, {shown.consumers} consumers"
     yield "penalties", str(shown.penalties)
     yield "memory", size(shown.memory_bytes)

@@ -11,10 +11,12 @@ from functools import partial
 
 from relaytw.gate import signature_name
 from relaytw.intake import DRAINED, Account, IntakeSettings, Job, MemoryIntake, Reader
-from relaytw.messages import Auth
+from relaytw.lanes import LaneKey
 from relaytw.store.journal import Journal
-from relaytw.store.records import Accepted, encode_accepted
+from relaytw.store.records import Accepted, Message, encode_place
 
+#: Rooms whose names are kept as bytes.
+PLACES = 10_000
 Dispatch = Callable[[Sequence[Job]], None]
 
 
@@ -31,7 +33,10 @@ class JournalIntake(MemoryIntake):
         self._journal = journal
         self._held: list[tuple[Sequence[Job], Dispatch]] = []
         self._stopped: dict[Account, None] = {}
-        journal.recovered = self.resume
+        self._roomy_before = self._roomy
+        self._places: dict[LaneKey, bytes] = {}
+        self._end = journal.finish
+        journal.blocked, journal.recovered = self.block, self.resume
 
     # -- new messages
 
@@ -44,12 +49,6 @@ class JournalIntake(MemoryIntake):
             reader.stop_reading()
         return account
 
-    def charge(self, job: Job) -> None:
-        """Put a message on its connection's account; stops the reader when the account is full."""
-        super().charge(job)
-        if self._journal.problem is not None and job.account.paused:
-            self._stopped[job.account] = None
-
     def accept(self, jobs: Sequence[Job], dispatch: Dispatch) -> None:
         """Write a batch down and dispatch it; what cannot be written waits until it can."""
         if self._journal.problem is not None or not self._write(jobs):
@@ -57,8 +56,13 @@ class JournalIntake(MemoryIntake):
         else:
             self._when_safe(jobs, dispatch)
 
+    def block(self) -> None:
+        """The journal cannot be written: whoever sends something is not read any more."""
+        self._roomy = -1
+
     def resume(self) -> None:
         """The journal can be written again: accept what had to wait, and read everybody."""
+        self._roomy = self._roomy_before
         held, self._held = self._held, []
         for number, (jobs, dispatch) in enumerate(held):
             if not self._write(jobs):
@@ -80,8 +84,9 @@ class JournalIntake(MemoryIntake):
 
     def take_back(self, accepted: Accepted) -> int | None:
         """Write a message down as if it had come just now: its number, None if the disk does not take it."""
-        payload = partial(_renumbered, accepted)
-        return self._journal.write(lambda first: [payload(first)], accepted.received_at)
+        place = encode_place(*accepted.client, accepted.room)
+        message = (accepted.received_at, 0, 0, 0, place, accepted.id, accepted.trace, accepted.line)
+        return self._journal.write([message])
 
     def dispose(self, number: int, size: int) -> None:
         """An expected message will not come."""
@@ -98,28 +103,47 @@ class JournalIntake(MemoryIntake):
     def finish(self, job: Job) -> None:
         """A message is finished: it leaves its account, and soon the journal."""
         if job.number:
-            self._journal.finish(job.number, job.message.client)
-        self.leave(job)
+            self._end(job.number, job.message.client)
+        super().finish(job)
 
     def leave(self, job: Job) -> None:
         """A message is given up: it leaves its account, but the journal keeps it for another run."""
         super().finish(job)
-        if job.account.paused and self._journal.problem is not None:
-            self._stopped[job.account] = None
 
     # -- inside
 
-    def _over(self, account: Account, part: float) -> bool:
-        return self._journal.problem is not None or super()._over(account, part)
+    def _blocks(self, account: Account) -> bool:
+        if self._journal.problem is None:
+            return False
+        self._stopped[account] = None
+        return True
 
     def _write(self, jobs: Sequence[Job]) -> bool:
-        at = jobs[-1].message.received_at
-        first = self._journal.write(partial(_payloads, jobs), at)
+        first = self._journal.write([self._described(job) for job in jobs])
         if first is None:
             return False
         for number, job in enumerate(jobs, first):
             job.number = number
         return True
+
+    def _described(self, job: Job) -> Message:
+        message, auth, lane = job.message, job.auth, job.lane
+        place = self._places.get(lane)
+        if place is None:
+            if len(self._places) >= PLACES:
+                self._places.clear()
+            place = self._places[lane] = encode_place(*lane)
+        signature = signed_at = 0
+        if auth is not None:
+            try:
+                signature, signed_at = signature_name(auth), auth.timestamp
+            except ValueError:
+                signature = 0
+            if signature <= 0:  # where none is required it may be anything
+                signature = signed_at = 0
+        return (
+            message.received_at, job.serial, signature, signed_at, place, message.id, message.trace, job.line
+        )  # fmt: skip
 
     def _when_safe(self, jobs: Sequence[Job], dispatch: Dispatch) -> None:
         self._journal.when_synced(
@@ -147,30 +171,3 @@ class JournalIntake(MemoryIntake):
                 account.paused = True
                 account.reader.stop_reading()
             self._stopped[account] = None
-
-
-def _payloads(jobs: Sequence[Job], first: int) -> list[bytes]:
-    return [_payload(job, number) for number, job in enumerate(jobs, first)]
-
-
-def _payload(job: Job, number: int) -> bytes:
-    message, auth = job.message, job.auth
-    signature = _signature(auth) if auth is not None else 0
-    return encode_accepted(
-        Accepted(
-            number, 1, message.received_at, job.serial, signature,
-            auth.timestamp if signature and auth is not None else 0,
-            message.client, job.lane.room, message.id, message.trace, job.line,
-        )
-    )  # fmt: skip
-
-
-def _signature(auth: Auth) -> int:
-    try:
-        return max(0, signature_name(auth))
-    except ValueError:
-        return 0  # where none is required it may be anything
-
-
-def _renumbered(accepted: Accepted, number: int) -> bytes:
-    return encode_accepted(accepted._replace(number=number))

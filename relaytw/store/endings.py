@@ -22,36 +22,30 @@ class Endings:
 
     def __init__(self, unsent: Callable[[ClientKey], bool]) -> None:
         self._unsent = unsent
-        self._fresh: list[Ending] = []
         self._ripening: list[Ending] = []
         self._kept_back: list[Ending] = []
 
     @property
     def hurried(self) -> bool:
         """Will the next turn bring anything?"""
-        return bool(self._fresh or self._ripening)
+        return bool(self._ripening)
 
     @property
     def kept_back(self) -> bool:
         """Do some wait for phones that take nothing?"""
         return bool(self._kept_back)
 
-    def add(self, number: int, client: ClientKey | None) -> None:
-        """Something has ended."""
-        self._fresh.append((number, client))
-
-    def turn(self) -> list[int]:
-        """A turn of the reactor is over: what has ripened."""
+    def turn(self, fresh: list[Ending]) -> list[int]:
+        """A turn of the reactor is over in which these have ended: what has ripened."""
         ended = [*self._kept_back, *self._ripening] if self._kept_back else self._ripening
-        self._kept_back, self._ripening, self._fresh = [], self._fresh, []
-        # Those of one batch are mostly of one phone, which is asked once.
-        known: dict[ClientKey | None, bool] = {None: False}
+        self._kept_back, self._ripening = [], fresh
         ripe: list[int] = []
+        asked, unsent = None, False
         for item in ended:
             number, client = item
-            unsent = known.get(client)
-            if unsent is None and client is not None:
-                unsent = known[client] = self._unsent(client)
+            if client is not asked:
+                # Those of one batch are mostly of one phone, which is asked once.
+                asked, unsent = client, client is not None and self._unsent(client)
             if unsent:
                 self._kept_back.append(item)
             else:
@@ -63,6 +57,6 @@ class Endings:
 
     def rest(self) -> list[int]:
         """Everything, ripe or not."""
-        ended = [*self._kept_back, *self._ripening, *self._fresh]
-        self._kept_back, self._ripening, self._fresh = [], [], []
+        ended = [*self._kept_back, *self._ripening]
+        self._kept_back, self._ripening = [], []
         return [number for number, _ in ended]

@@ -8,7 +8,7 @@ finished whose reply could still die with the process.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -23,8 +23,8 @@ from relaytw.daemons import DaemonThreads
 from relaytw.errors import ConfigError
 from relaytw.messages import ClientKey, Reply
 from relaytw.metrics import Metrics
-from relaytw.store.endings import Endings
-from relaytw.store.records import Accepted, Kind, decode, encode_started, encode_waits
+from relaytw.store.endings import Ending, Endings
+from relaytw.store.records import Accepted, Kind, Message, decode, encode_started, encode_waits
 from relaytw.store.records import Record as StoredRecord
 from relaytw.store.segments import Place, Segment
 from relaytw.store.shelf import Found, Shelf
@@ -70,7 +70,7 @@ class Journal(Service):
     """One folder's journal.  `now` gives seconds since the epoch, `salt` a number that nobody can guess.
 
     Before it is opened, `remember` is told of every message that it knows.  `problem` says why nothing
-    can be written; whoever asked is told by `recovered` when it can.  `unsent` says whether a phone has
+    can be written; `blocked` and `recovered` are called when that changes.  `unsent` says whether a phone has
     not taken yet what it was told.
     """
 
@@ -91,6 +91,7 @@ class Journal(Service):
     ) -> None:
         self.problem: str | None = None
         self.found = Found((), ())
+        self.blocked: Callable[[], None] = _nothing
         self.recovered: Callable[[], None] = _nothing
         self.unsent: Callable[[ClientKey], bool] = _never
         self._folder = folder
@@ -101,10 +102,11 @@ class Journal(Service):
         self._pool = pool
         self._metrics = metrics
         self._remember = remember
-        self._shelf = Shelf(folder, settings.segment_bytes, salt)
+        self._shelf = Shelf(folder, settings.segment_bytes, salt, now)
         self._opened = False
         self._waits: list[tuple[int, bytes]] = []
         self._endings = Endings(self._is_unsent)
+        self._fresh: list[Ending] = []
         self._ripe: list[int] = []
         self._turn: IDelayedCall | None = None
         self._leisurely = False
@@ -134,7 +136,8 @@ class Journal(Service):
             if call is not None and call.active():
                 call.cancel()
         self._turn = self._retry = None
-        self._ripe.extend(self._endings.rest())
+        self._ripe.extend([*self._endings.rest(), *(number for number, _ in self._fresh)])
+        self._fresh = []
         self._write_others()
         closing = self._in_thread(self._close)
         closing.addErrback(lambda failure: self._log.failure("the journal did not close cleanly", failure))
@@ -174,21 +177,13 @@ class Journal(Service):
 
     # -- messages
 
-    def write(self, payloads: Callable[[int], Sequence[bytes]], at: float) -> int | None:
-        """Append accepted messages: `payloads` is called with the first one's number, the others follow.
-
-        Returns that number, or None when the disk does not take them.
-        """
-        shelf = self._shelf
-        first = shelf.next_number
-        records = payloads(first)
+    def write(self, messages: Iterable[Message]) -> int | None:
+        """Append accepted messages: the number of the first, or None when the disk does not take them."""
         try:
-            shelf.write(first, records, at)
+            return self._shelf.write(messages)
         except OSError as error:
             self._failed(error)
             return None
-        shelf.next_number = first + len(records)
-        return first
 
     def when_synced(self, done: Callable[[], None], failed: Callable[[], None]) -> None:
         """Call `done` once everything written so far is safe, at once if a crash is all it is safe from."""
@@ -209,7 +204,7 @@ class Journal(Service):
 
     def finish(self, number: int, client: ClientKey | None) -> None:
         """A message has ended, or a reply has left; `client` is the phone that was told something."""
-        self._endings.add(number, client)
+        self._fresh.append((number, client))
         if self._turn is None:
             self._turn = self._clock.callLater(0, self._take_turn)
         elif self._leisurely:
@@ -225,12 +220,9 @@ class Journal(Service):
     # -- replies; this is the outbox's ledger
 
     def waits(self, reply: Reply, age: float, *, spaced: bool) -> int:
-        """A reply has to wait: its number, 0 if it cannot be kept."""
+        """A reply has to wait: the number it is known by."""
         number, at = self._shelf.next_number, self._now() - age
-        try:
-            payload = encode_waits(number, at, reply, spaced=spaced)
-        except ValueError:
-            return 0
+        payload = encode_waits(number, at, reply, spaced=spaced)
         self._shelf.next_number = number + 1
         self._waits.append((number, payload))
         if self._turn is None:
@@ -290,7 +282,8 @@ class Journal(Service):
 
     def _take_turn(self) -> None:
         self._turn, endings = None, self._endings
-        self._ripe.extend(endings.turn())
+        self._ripe.extend(endings.turn(self._fresh))
+        self._fresh = []
         if self._waits or self._ripe:
             self._write_others()
         self._leisurely = not endings.hurried
@@ -301,7 +294,7 @@ class Journal(Service):
         if self.problem is not None and self._retry is not None:
             return False
         try:
-            self._shelf.write_others(self._waits, self._ripe, self._now())
+            self._shelf.write_others(self._waits, self._ripe)
         except OSError as error:
             self._failed(error)
             ended = set(self._ripe)
@@ -324,8 +317,9 @@ class Journal(Service):
                 "what was accepted goes on",
                 why=error.strerror,
             )
+            self.blocked()
         self.problem = f"the journal cannot be written: {error.strerror}"
-        if self._retry is None and self._opened:
+        if self._retry is None and self.running:
             self._retry = self._clock.callLater(self._settings.retry_interval, self._try_again)
 
     def _try_again(self) -> None:

@@ -9,7 +9,7 @@ head still says how long it is; behind a damaged head the next good record is lo
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
@@ -23,9 +23,14 @@ MAGIC = b"relaytw1"
 _HEADER = struct.Struct("<8sII")
 _HEAD = struct.Struct("<IBI")
 _CHECK = struct.Struct("<I")
-_ACCEPTED = struct.Struct("<QBdIQqIIIII")
+_ACCEPTED = struct.Struct("<QBdIQqIII")
+_PLACE = struct.Struct("<III")
 _STARTED = struct.Struct("<QB")
 _WAITS = struct.Struct("<Qd")
+# Names come from phones and may hold half of a surrogate pair.
+_ANY = "surrogatepass"
+#: What is written of a message: when it came, serial, signature and its time, place, id, trace and line.
+Message = tuple[float, int, int, int, bytes, str, str, bytes]
 #: Bytes before the first record of a segment.
 HEADER_SIZE = _HEADER.size
 #: Bytes before a record's payload.
@@ -108,17 +113,19 @@ class Reading:
 
 
 class _Waiting(msgspec.Struct, array_like=True, frozen=True):
-    bot: str
-    device: str
-    room: str
-    channel_id: str | None
-    trace: str
+    # Texts are bytes here, for they may hold half of a surrogate pair.
+    bot: bytes
+    device: bytes
+    room: bytes
+    channel_id: bytes | None
+    trace: bytes
     reply_kind: str
     spaced: bool
-    text: str | None
-    sources: tuple[str | bytes, ...] = ()
-    kind: str = ""
-    format: str = ""
+    text: bytes | None
+    urls: bool = False
+    sources: tuple[bytes, ...] = ()
+    kind: bytes = b""
+    format: bytes = b""
     wait_ms: int | None = None
 
 
@@ -137,17 +144,34 @@ def encode(salt: int, kind: int, payload: bytes) -> bytes:
     return head + _CHECK.pack(crc32(head, salt)) + payload
 
 
+def encode_place(bot: str, device: str, room: str) -> bytes:
+    """Where messages come from, as it stands in each of them."""
+    names = [_bytes(name) for name in (bot, device, room)]
+    return _PLACE.pack(*map(len, names)) + b"".join(names)
+
+
+def encode_messages(salt: int, number: int, messages: Iterable[Message]) -> list[bytes]:
+    """The records of accepted messages, numbered from `number`."""
+    records = []
+    for received_at, serial, signature, signed_at, place, name, trace, line in messages:
+        id_, trace_ = name.encode("utf-8", _ANY), trace.encode("utf-8", _ANY)
+        head = _ACCEPTED.pack(
+            number, 1, received_at, serial, signature, signed_at, len(place), len(id_), len(trace_)
+        )
+        payload = b"".join((head, place, id_, trace_, line))
+        head = _HEAD.pack(len(payload), 1, crc32(payload, salt))
+        records.append(b"".join((head, _CHECK.pack(crc32(head, salt)), payload)))
+        number += 1
+    return records
+
+
 def encode_accepted(record: Accepted) -> bytes:
     """The payload of an accepted message."""
-    bot, device = _bytes(record.client.bot), _bytes(record.client.device)
-    room, name, trace = _bytes(record.room), _bytes(record.id), _bytes(record.trace)
-    return b"".join((
-        _ACCEPTED.pack(
-            record.number, record.deliveries, record.received_at, record.serial, record.signature,
-            record.signed_at, len(bot), len(device), len(room), len(name), len(trace),
-        ),
-        bot, device, room, name, trace, record.line,
-    ))  # fmt: skip
+    number, deliveries, at, serial, signature, signed_at, client, room, name, trace, line = record
+    place, id_, trace_ = encode_place(*client, room), _bytes(name), _bytes(trace)
+    sizes = len(place), len(id_), len(trace_)
+    head = _ACCEPTED.pack(number, deliveries, at, serial, signature, signed_at, *sizes)
+    return b"".join((head, place, id_, trace_, line))
 
 
 def with_deliveries(payload: bytes, deliveries: int) -> bytes:
@@ -166,13 +190,18 @@ def encode_finished(numbers: Sequence[int]) -> bytes:
 
 
 def encode_waits(number: int, at: float, reply: Reply, *, spaced: bool) -> bytes:
-    """The payload of a reply that waits.  Raises ValueError for text that no packet can hold."""
-    part = reply.part
-    text, media = (part.text, None) if isinstance(part, Text) else (None, part)
-    waiting = _Waiting(
-        reply.client.bot, reply.client.device, reply.room, reply.channel_id, reply.trace, reply.kind.value,
-        spaced, text, *((media.sources, media.kind, media.format, media.wait_ms) if media else ()),
+    """The payload of a reply that waits."""
+    part, channel = reply.part, reply.channel_id
+    common = (
+        _bytes(reply.client.bot), _bytes(reply.client.device), _bytes(reply.room),
+        None if channel is None else _bytes(channel), _bytes(reply.trace), reply.kind.value, spaced,
     )  # fmt: skip
+    if isinstance(part, Text):
+        waiting = _Waiting(*common, _bytes(part.text))
+    else:
+        urls = bool(part.sources) and isinstance(part.sources[0], str)
+        sources = tuple(_bytes(source) if isinstance(source, str) else source for source in part.sources)
+        waiting = _Waiting(*common, None, urls, sources, _bytes(part.kind), _bytes(part.format), part.wait_ms)
     return _WAITS.pack(number, at) + msgspec.msgpack.encode(waiting)
 
 
@@ -242,17 +271,26 @@ def _next_good(data: bytes, at: int, salt: int) -> int:
 
 def _decode_accepted(payload: bytes) -> Accepted:
     number, deliveries, at, serial, signature, signed_at, *sizes = _ACCEPTED.unpack_from(payload)
-    start, texts = _ACCEPTED.size, []
-    for size in sizes:
-        if start + size > len(payload):
-            raise BadRecord("a name is cut off")
-        texts.append(payload[start : start + size].decode("utf-8", "surrogatepass"))
-        start += size
-    bot, device, room, name, trace = texts
+    (place, name, trace), line = _cut(payload, _ACCEPTED.size, sizes)
+    (bot, device, room), _ = _cut(place, _PLACE.size, _PLACE.unpack_from(place))
     return Accepted(
-        number, deliveries, at, serial, signature, signed_at, ClientKey(bot, device), room, name, trace,
-        payload[start:],
+        number, deliveries, at, serial, signature, signed_at, ClientKey(_text(bot), _text(device)),
+        _text(room), _text(name), _text(trace), line,
     )  # fmt: skip
+
+
+def _cut(data: bytes, start: int, sizes: Sequence[int]) -> tuple[list[bytes], bytes]:
+    pieces = []
+    for size in sizes:
+        if start + size > len(data):
+            raise BadRecord("it is cut off")
+        pieces.append(data[start : start + size])
+        start += size
+    return pieces, data[start:]
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", _ANY)
 
 
 def _decode_started(payload: bytes) -> Started:
@@ -266,15 +304,20 @@ def _decode_finished(payload: bytes) -> Finished:
 def _decode_waits(payload: bytes) -> Waits:
     number, at = _WAITS.unpack_from(payload)
     said = msgspec.msgpack.decode(payload[_WAITS.size :], type=_Waiting)
-    client, kind = ClientKey(said.bot, said.device), ReplyKind(said.reply_kind)
     if said.text is not None:
-        part: Text | Media = Text(said.text)
+        part: Text | Media = Text(_text(said.text))
     else:
-        sources = said.sources
-        if len({type(source) for source in sources}) > 1:
-            raise BadRecord("media are URLs or contents, not both")
-        part = Media(sources, said.kind, said.format, said.wait_ms)  # type: ignore[arg-type]
-    return Waits(number, at, Reply(client, said.room, said.channel_id, part, said.trace, kind), said.spaced)
+        sources = tuple(map(_text, said.sources)) if said.urls else said.sources
+        part = Media(sources, _text(said.kind), _text(said.format), said.wait_ms)
+    reply = Reply(
+        ClientKey(_text(said.bot), _text(said.device)),
+        _text(said.room),
+        None if said.channel_id is None else _text(said.channel_id),
+        part,
+        _text(said.trace),
+        ReplyKind(said.reply_kind),
+    )
+    return Waits(number, at, reply, said.spaced)
 
 
 _DECODERS: Mapping[int, Callable[[bytes], Accepted | Started | Finished | Waits]] = {
@@ -286,5 +329,4 @@ _DECODERS: Mapping[int, Callable[[bytes], Accepted | Started | Finished | Waits]
 
 
 def _bytes(text: str) -> bytes:
-    # Names come from phones and may hold half of a surrogate pair.
-    return text.encode("utf-8", "surrogatepass")
+    return text.encode("utf-8", _ANY)

@@ -7,7 +7,7 @@ carried forward into the newest when that frees more than it costs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -20,11 +20,13 @@ from relaytw.store.records import (
     BadRecord,
     Finished,
     Kind,
+    Message,
     Started,
     Waits,
     decode,
     encode,
     encode_finished,
+    encode_messages,
     with_deliveries,
 )
 from relaytw.store.segments import Opened, Place, Segment, create, last_number, open_segment, paths
@@ -57,10 +59,13 @@ class Found(NamedTuple):
 class Shelf:
     """The segments of a folder, and where in them everything stands that is not finished.
 
-    `salt` makes up the salts of new segments.  `bad` and `torn` count what could not be read.
+    `salt` makes up the salts of new segments, `now` gives seconds since the epoch.  `bad` and `torn` count
+    what could not be read.
     """
 
-    def __init__(self, folder: Path, segment_bytes: int, salt: Callable[[], int]) -> None:
+    def __init__(
+        self, folder: Path, segment_bytes: int, salt: Callable[[], int], now: Callable[[], float]
+    ) -> None:
         self.segments: list[Segment] = []
         self.live: dict[int, Place] = {}
         self.deliveries: dict[int, int] = {}
@@ -70,6 +75,7 @@ class Shelf:
         self._folder = folder
         self._segment_bytes = segment_bytes
         self._salt = salt
+        self._now = now
 
     @property
     def size(self) -> int:
@@ -125,7 +131,8 @@ class Shelf:
                 for number in said.numbers:
                     messages.pop(number, None)
                     waiting.pop(number, None)
-                    self.drop(number)
+                    self._leave(number)
+                    self.deliveries.pop(number, None)
                 self._count(*said.numbers)
             elif isinstance(said, Started):
                 if said.number in messages:
@@ -158,11 +165,6 @@ class Shelf:
         segment.newest = max(segment.newest, at)
         self._count(number)
 
-    def drop(self, number: int) -> None:
-        """It is finished."""
-        self._leave(number)
-        self.deliveries.pop(number, None)
-
     def _leave(self, number: int) -> None:
         place = self.live.pop(number, None)
         if place is not None:
@@ -188,34 +190,43 @@ class Shelf:
         self.segments.append(segment)
         return segment
 
-    def write(self, first: int, payloads: Sequence[bytes], at: float) -> None:
-        """Append accepted messages, numbered from `first`, received by `at`.  Raises OSError."""
-        active = self.roomy()
-        salt = active.salt
-        records = [encode(salt, 1, payload) for payload in payloads]
+    def write(self, messages: Iterable[Message]) -> int:
+        """Append accepted messages, numbered from the number returned.  Raises OSError."""
+        active, first = self.roomy(), self.next_number
+        number = first
+        records = encode_messages(active.salt, first, messages)
         data = records[0] if len(records) == 1 else b"".join(records)
-        offset, live = active.append(data), self.live
+        offset, live, at = active.append(data), self.live, self._now()
         for record in records:
             size = len(record)
-            live[first] = (active, offset, size, at)
-            first += 1
+            live[number] = (active, offset, size, at)
+            number += 1
             offset += size
         active.live += len(records)
         active.live_bytes += len(data)
-        active.newest = at
+        active.newest = max(active.newest, at)
+        self.next_number = number
+        return first
 
-    def write_others(self, others: Sequence[tuple[int, bytes]], ended: Sequence[int], at: float) -> None:
+    def write_others(self, others: Sequence[tuple[int, bytes]], ended: Sequence[int]) -> None:
         """Append replies that wait, by number and payload, and what has ended.  Raises OSError."""
         active = self.roomy()
         records = [encode(active.salt, Kind.WAITS, payload) for _, payload in others]
         if ended or not records:
             records.append(encode(active.salt, Kind.FINISHED, encode_finished(ended)))
-        offset = active.append(b"".join(records))
+        offset, at = active.append(b"".join(records)), self._now()
         for (number, _), record in zip(others, records, strict=False):
             self.put(number, (active, offset, len(record), at))
             offset += len(record)
+        live, deliveries = self.live, self.deliveries
         for number in ended:
-            self.drop(number)
+            place = live.pop(number, None)
+            if place is not None:
+                segment = place[0]
+                segment.live -= 1
+                segment.live_bytes -= place[2]
+            if deliveries:
+                deliveries.pop(number, None)
 
     def write_record(self, kind: Kind, payload: bytes) -> None:
         """Append one record that takes no place of its own.  Raises OSError."""

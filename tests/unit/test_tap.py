@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from twisted.application.service import IService
+from twisted.internet.defer import execute
+from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python import usage
+from twisted.python.failure import Failure
 from zope.interface.verify import verifyObject
 
 from relaytw import __version__, logs
@@ -130,7 +133,11 @@ class AssembleTestCase(OptionsTestCase):
         """The relay of this configuration."""
         config = Config.model_validate(sections)
         return assemble(
-            config, self.reactor, now=lambda: NOW + self.reactor.seconds(), database=MemoryDatabase()
+            config,
+            self.reactor,
+            now=lambda: NOW + self.reactor.seconds(),
+            database=MemoryDatabase(),
+            in_thread=execute,
         )
 
     def cannot(self, **sections: Any) -> str:
@@ -189,6 +196,9 @@ class AssembleTests(AssembleTestCase):
             self.assertEqual((answer.success, answer.approved), (True, approve))
             (device,) = relay.operator.devices()
             self.assertIs(device.status, Status.APPROVED if approve else Status.PENDING)
+            relay.stopService()
+            self.reactor.advance(0)
+            protocol.connectionLost(Failure(ConnectionDone()))
 
     def _first(self, transport: StringTransport) -> RelayPacket:
         return decode_from_relay(transport.value().split(b"\n")[0])

@@ -19,7 +19,17 @@ from twisted.web.iweb import IBodyProducer, IResponse
 from zope.interface import implementer
 
 from relaytw.admin.site import make_site
-from relaytw.admin.view import CloseRow, DeviceRow, Overview, PenaltyRow, RoomRow
+from relaytw.admin.view import (
+    CloseRow,
+    DeadLetterRow,
+    DeviceRow,
+    JournalRow,
+    Overview,
+    PenaltyRow,
+    RoomRow,
+    SegmentRow,
+    Unavailable,
+)
 from relaytw.messages import ClientKey, CloseReason, Dialect, Monitoring, PhoneInfo, Status
 from relaytw.metrics import Metrics
 
@@ -61,6 +71,13 @@ class FakeView:
             CloseRow(1002.0, "192.0.2.7:2", ALICE, CloseReason.ZOMBIE, "3 strikes", 90.0),
         ]
         self.failure: Exception | None = None
+        self.away: str | None = None
+        self.books = JournalRow(
+            "normal", None, (SegmentRow("00000001.log", 2048, 3),), 2048, 3, 1500, 940.0, 1, 2, 4
+        )
+        self.letters = [
+            DeadLetterRow(7, 1000.0, "too_old", ALICE, "100", "100:5", "ab-1", "안녕 <b>", 1, 400.0)
+        ]
 
     def ready(self) -> str | None:
         """Why not, or None."""
@@ -74,7 +91,8 @@ class FakeView:
             name="relay-01", version="0.1.0", mode="queued", started_at=1000.5, listening=("tcp:1490",),
             connections=3, connections_limit=100, overflow=1, provisional=2, clients=4, waiting=5,
             waiting_bytes=600, running=7, consumers=31, lanes=8, outbox=9, outbox_bytes=1000, penalties=11,
-            memory_bytes=12000, accepted=13, finished=14, failed=15, replies_sent=16,
+            memory_bytes=12000, accepted=13, finished=14, failed=15, replies_sent=16, journal_segments=17,
+            journal_bytes=18, journal_unfinished=19,
         )  # fmt: skip
 
     def phones(self) -> Sequence[PhoneInfo]:
@@ -130,6 +148,26 @@ class FakeView:
         before = len(self.connected)
         self.connected = [info for info in self.connected if info.client != client]
         return len(self.connected) < before
+
+    def journal(self) -> JournalRow:
+        """The journal."""
+        return self.books
+
+    async def dead_letters(self, count: int) -> Sequence[DeadLetterRow]:
+        """The letters, unless the database is away."""
+        if self.away is not None:
+            raise Unavailable(self.away)
+        return self.letters[:count]
+
+    async def requeue(self, number: int) -> bool:
+        """As the relay does it."""
+        return await self.drop_dead_letter(number)
+
+    async def drop_dead_letter(self, number: int) -> bool:
+        """As the relay does it."""
+        before = await self.dead_letters(1000)
+        self.letters = [letter for letter in before if letter.id != number]
+        return len(self.letters) < len(before)
 
 
 @implementer(ILogObserver)

@@ -20,7 +20,7 @@ STATUS: dict[str, Any] = {
     "listening": ["tcp:1490"], "connections": 3, "connections_limit": 100, "overflow": 0, "provisional": 0,
     "clients": 2, "waiting": 5, "waiting_bytes": 2048, "running": 1, "consumers": 31, "lanes": 2, "outbox": 0,
     "outbox_bytes": 0, "penalties": 0, "memory_bytes": 50_000_000, "accepted": 9, "finished": 4, "failed": 0,
-    "replies_sent": 4,
+    "replies_sent": 4, "journal_segments": 2, "journal_bytes": 4096, "journal_unfinished": 6,
 }  # fmt: skip
 
 
@@ -88,6 +88,7 @@ class StatusTests(CliTestCase):
         self.assertIn("3 of 100", shown)
         self.assertIn("5 waiting (2.0 KiB)", shown)
         self.assertIn("47.7 MiB", shown)
+        self.assertIn("6 unfinished in 2 files (4.0 KiB)", shown)
 
     def test_not_ready(self) -> None:
         """A relay that serves no phones says why."""

@@ -79,6 +79,14 @@ class RelayTestCase(OwnFolder):
         self.relay.startService()
         self.stages = self.relay.sessions.stages
 
+    def kill(self) -> None:
+        """End the relay as a kill does: nothing is written, said or finished any more."""
+        self.clock.calls.clear()
+        self.phones.clear()
+        self.waiting.clear()
+        folder: Any = self.relay.getServiceNamed("state folder")
+        folder._lock.give_back()
+
     def advance(self, seconds: float = 0.0) -> None:
         """Let time pass, from one call that is due to the next; without `seconds`, what is due now."""
         end = self.clock.seconds() + seconds

@@ -69,6 +69,11 @@ class Wire(StringTransport):
 
     # -- the relay's side
 
+    @property
+    def dataBuffer(self) -> bytes:
+        """What the relay has said and the kernel does not take."""
+        return self.unsent
+
     def write(self, data: bytes) -> None:
         """Take what the relay says; ask it to pause when the peer takes none of it."""
         if self.gone or self.aborted:
