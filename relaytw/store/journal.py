@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
@@ -27,7 +26,7 @@ from relaytw.store.endings import Ending, Endings
 from relaytw.store.records import Accepted, Kind, Message, decode, encode_started, encode_waits
 from relaytw.store.records import Record as StoredRecord
 from relaytw.store.segments import Place, Segment
-from relaytw.store.shelf import Found, Shelf
+from relaytw.store.shelf import Found, JournalRow, SegmentRow, Shelf
 from relaytw.store.syncing import InThread, Syncs
 
 #: Seconds between two looks at a phone that does not take what it was told.
@@ -42,28 +41,6 @@ class JournalSettings:
     segment_bytes: int = 32 * 1024 * 1024
     retry_interval: float = 1.0
     remembered: float = 600.0
-
-
-class SegmentRow(NamedTuple):
-    """A segment as the operator sees it."""
-
-    name: str
-    bytes: int
-    unfinished: int
-
-
-class JournalRow(NamedTuple):
-    """The journal as the operator sees it; `oldest` in seconds since the epoch."""
-
-    sync: str
-    problem: str | None
-    segments: tuple[SegmentRow, ...]
-    bytes: int
-    unfinished: int
-    unfinished_bytes: int
-    oldest: float | None
-    bad_records: int
-    torn_tails: int
 
 
 class Journal(Service):

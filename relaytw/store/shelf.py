@@ -56,6 +56,28 @@ class Found(NamedTuple):
     waiting: Sequence[Waits]
 
 
+class SegmentRow(NamedTuple):
+    """A segment as the operator sees it."""
+
+    name: str
+    bytes: int
+    unfinished: int
+
+
+class JournalRow(NamedTuple):
+    """The journal as the operator sees it; `oldest` in seconds since the epoch."""
+
+    sync: str
+    problem: str | None
+    segments: tuple[SegmentRow, ...]
+    bytes: int
+    unfinished: int
+    unfinished_bytes: int
+    oldest: float | None
+    bad_records: int
+    torn_tails: int
+
+
 class Shelf:
     """The segments of a folder, and where in them everything stands that is not finished.
 
