@@ -7,7 +7,7 @@ PYTHON ?= python3
 LIMIT  := 600
 
 .DEFAULT_GOAL := help
-.PHONY: help run test unit integration lint format bench lock mariadb clean
+.PHONY: help run test unit integration lint format bench torture lock mariadb clean
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ format: $(VENV)/installed-dev  ## put the code into the one format
 
 bench: $(VENV)/installed-dev  ## measure against a bare Twisted server; writes docs/performance.md
 	$(BIN)/python -m benchmarks $(ARGS)
+
+torture: $(VENV)/installed-dev  ## kill relays under load, 1,000 times, and check that nothing is lost
+	$(BIN)/python -m tests.torture --done .torture-done $(ARGS)
 
 lock: $(VENV)/installed-dev  ## choose the newest versions of everything for development
 	$(BIN)/uv pip compile --quiet --upgrade --no-header --no-annotate --extra dev \

@@ -38,6 +38,24 @@ def inspect(folder: Path) -> Inspection:
     return Inspection(files, len(messages), len(replies))
 
 
+def unfinished(folder: Path) -> list[str]:
+    """The ids of the messages that are not finished, oldest first.  Raises OSError, BadRecord."""
+    messages: dict[int, str] = {}
+    for path in paths(folder):
+        data = path.read_bytes()
+        salt = read_header(data)
+        if salt is None:
+            continue
+        for record in scan(data, salt, Reading()):
+            said = decode(record)
+            if isinstance(said, Accepted):
+                messages[said.number] = said.id
+            elif isinstance(said, Finished):
+                for number in said.numbers:
+                    messages.pop(number, None)
+    return [messages[number] for number in sorted(messages)]
+
+
 def _read(path: Path, messages: set[int], replies: set[int]) -> FileReport:
     data = path.read_bytes()
     salt = read_header(data)
