@@ -125,6 +125,13 @@ def last_number(folder: Path) -> int:
     return max((int(number) for number in numbers if number.isdigit()), default=0)
 
 
+def remove_begun(folder: Path) -> None:
+    """Delete segments that were just being begun when the process ended.  Raises OSError."""
+    for path in paths(folder):
+        if path.stat().st_size < HEADER_SIZE:
+            path.unlink()
+
+
 class Opened(NamedTuple):
     """A segment with its records; `found` is complete once they were looked through."""
 
@@ -134,14 +141,8 @@ class Opened(NamedTuple):
 
 
 def open_segment(path: Path) -> Opened | None:
-    """A segment of an earlier run.  Raises OSError.
-
-    None without a whole header: one that was just begun is deleted, a damaged one set aside.
-    """
+    """A segment of an earlier run.  None, and set aside, if its header is damaged.  Raises OSError."""
     data = path.read_bytes()
-    if len(data) < HEADER_SIZE:
-        path.unlink()
-        return None
     salt = read_header(data)
     if salt is None:
         path.rename(path.with_name(path.name + _DAMAGED))

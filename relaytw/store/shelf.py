@@ -29,7 +29,16 @@ from relaytw.store.records import (
     encode_messages,
     with_deliveries,
 )
-from relaytw.store.segments import Opened, Place, Segment, create, last_number, open_segment, paths
+from relaytw.store.segments import (
+    Opened,
+    Place,
+    Segment,
+    create,
+    last_number,
+    open_segment,
+    paths,
+    remove_begun,
+)
 
 #: This many segments are kept even when nothing in them lives: they know what was seen lately.
 KEPT = 2
@@ -114,6 +123,7 @@ class Shelf:
     def open(self, remember: Callable[[Accepted], None]) -> Found:
         """Read every segment; `remember` is told of every message, finished or not.  Raises OSError."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        remove_begun(self._folder)
         messages: dict[int, Unfinished] = {}
         waiting: dict[int, Waits] = {}
         last = None

@@ -142,6 +142,45 @@ class CloseAndPenaltyTests(SiteTestCase):
         self.assertEqual((answer.status, answer.code), (404, "no_penalty"))
 
 
+class JournalTests(SiteTestCase):
+    def test_journal(self) -> None:
+        """The journal is shown with its files, and what stands in its way."""
+        shown = self.get("/api/v1/journal").json
+        self.assertEqual(shown["segments"], [{"name": "00000001.log", "bytes": 2048, "unfinished": 3}])
+        figures = {name: value for name, value in shown.items() if name != "segments"}
+        expected = self.view.books._asdict()
+        del expected["segments"]
+        self.assertEqual(figures, expected)
+
+    def test_dead_letters(self) -> None:
+        """Each message that was given up is shown with its text and the reason."""
+        (shown,) = self.get("/api/v1/dead-letters").json["items"]
+        self.assertEqual((shown["id"], shown["reason"], shown["text"]), (7, "too_old", "안녕 <b>"))
+        self.assertEqual({key: shown[key] for key in CLIENT}, CLIENT)
+
+    def test_verbs(self) -> None:
+        """A letter is taken up again, or forgotten, once; then there is none of that id."""
+        letters = self.view.letters
+        for verb in ("requeue", "drop"):
+            self.view.letters = letters
+            answer = self.post(f"/api/v1/dead-letters/{verb}", {"id": 7})
+            self.assertEqual((answer.status, answer.json), (200, {"id": 7}))
+            again = self.post(f"/api/v1/dead-letters/{verb}", {"id": 7})
+            self.assertEqual((again.status, again.code), (404, "unknown_dead_letter"))
+
+    def test_unavailable(self) -> None:
+        """What cannot be done for want of a database or a journal is said so."""
+        self.view.away = "the database is away"
+        answers = [
+            self.get("/api/v1/dead-letters"),
+            self.post("/api/v1/dead-letters/requeue", {"id": 7}),
+            self.post("/api/v1/dead-letters/drop", {"id": 7}),
+        ]
+        for answer in answers:
+            self.assertEqual((answer.status, answer.code), (503, "unavailable"))
+            self.assertEqual(answer.json["error"]["message"], "the database is away")
+
+
 class OpenApiTests(SiteTestCase):
     def setUp(self) -> None:
         super().setUp()
