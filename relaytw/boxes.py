@@ -17,8 +17,12 @@ class Line(Protocol):
     """A phone's open line, as the outbox sees it."""
 
     @property
-    def unsent(self) -> bool:
-        """Is anything that was said still in this process, rather than in the kernel?"""
+    def told(self) -> int:
+        """How many bytes were said."""
+
+    @property
+    def unsent(self) -> int:
+        """How many of them are still in this process, rather than in the kernel."""
 
     def say(self, data: bytes) -> None:
         """Write one packet."""

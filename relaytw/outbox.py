@@ -79,10 +79,18 @@ class Outbox:
         box = self._boxes.get(client)
         return box.count if box is not None else 0
 
-    def unsent(self, client: ClientKey) -> bool:
-        """Has this client's phone not taken yet what it was told?"""
+    def mark(self, client: ClientKey) -> object | None:
+        """Everything this client's phone was told up to now, None if it is not here."""
         box = self._boxes.get(client)
-        return box is not None and box.line is not None and box.line.unsent
+        return None if box is None or box.line is None else (box.line, box.line.told)
+
+    def taken(self, client: ClientKey, mark: object) -> bool:
+        """Has all of that left the process?  What a dead line has swallowed waits again, which is as good."""
+        box = self._boxes.get(client)
+        line = box.line if box is not None else None
+        if line is None or not isinstance(mark, tuple) or mark[0] is not line:
+            return True
+        return line.told - line.unsent >= int(mark[1])
 
     def restore(self, kept: Iterable[tuple[Reply, float, bool, int]]) -> None:
         """Put replies back that an earlier run kept, in order: reply, seconds it waits, spaced, number."""

@@ -163,7 +163,7 @@ def outbox(
         ledger=journal,
     )
     if journal is not None:
-        journal.unsent = made.unsent
+        journal.ask(made)
     return made
 
 

@@ -60,8 +60,12 @@ class Link(Protocol):
         """When reading was last taken up again, on the session's clock."""
 
     @property
-    def unsent(self) -> bool:
-        """Is anything that was said still in this process?"""
+    def told(self) -> int:
+        """How many bytes were said."""
+
+    @property
+    def unsent(self) -> int:
+        """How many of them are still in this process."""
 
     def where(self) -> str:
         """The peer's address."""
@@ -219,8 +223,13 @@ class Conversation:
         self.link.say(data)
 
     @property
-    def unsent(self) -> bool:
-        """Is anything that was said still in this process, rather than in the kernel?"""
+    def told(self) -> int:
+        """How many bytes were said to the phone."""
+        return self.link.told
+
+    @property
+    def unsent(self) -> int:
+        """How many of them are still in this process, rather than in the kernel."""
         return self.link.unsent
 
     def busy(self, seconds: float) -> None:

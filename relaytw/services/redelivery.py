@@ -111,6 +111,7 @@ class Redelivery(Service):
         self._rooms: OrderedDict[LaneKey, _Room] = OrderedDict()
         self._hungry: deque[_Room] = deque()
         self._asked: dict[ClientKey, list[_Room]] = {}
+        self._known: dict[ClientKey, Device] = {}
         self._put_off: list[_Room] = []
         self._feeding = False
         self._turn: IDelayedCall | None = None
@@ -318,7 +319,7 @@ class Redelivery(Service):
     def _may_talk(self, room: _Room) -> bool:
         """Is this room's device approved?  Disposes of its messages if not; later, if nobody knows yet."""
         client = room.client
-        device = self._approvals.known_device(client)
+        device = self._known.get(client) or self._approvals.known_device(client)
         if device is not None and device.status is Status.APPROVED:
             return True
         if client in self._asked:
@@ -346,6 +347,7 @@ class Redelivery(Service):
     def _answered(self, device: Device, client: ClientKey) -> None:
         rooms = self._asked.pop(client, [])
         if self._judge(device, rooms):
+            self._known[client] = device
             for room in rooms:
                 self._queue(room)
 

@@ -22,7 +22,7 @@ from relaytw.daemons import DaemonThreads
 from relaytw.errors import ConfigError
 from relaytw.messages import ClientKey, Reply
 from relaytw.metrics import Metrics
-from relaytw.store.endings import Ending, Endings
+from relaytw.store.endings import Ending, Endings, Witness
 from relaytw.store.records import Accepted, Kind, Message, decode, encode_started, encode_waits
 from relaytw.store.records import Record as StoredRecord
 from relaytw.store.segments import Place, Segment
@@ -47,8 +47,7 @@ class Journal(Service):
     """One folder's journal.  `now` gives seconds since the epoch, `salt` a number that nobody can guess.
 
     Before it is opened, `remember` is told of every message that it knows.  `problem` says why nothing
-    can be written; `blocked` and `recovered` are called when that changes.  `unsent` says whether a phone has
-    not taken yet what it was told.
+    can be written; `blocked` and `recovered` are called when that changes.
     """
 
     name = "journal"
@@ -70,7 +69,6 @@ class Journal(Service):
         self.found = Found((), ())
         self.blocked: Callable[[], None] = _nothing
         self.recovered: Callable[[], None] = _nothing
-        self.unsent: Callable[[ClientKey], bool] = _never
         self._folder = folder
         self._settings = settings
         self._clock = clock
@@ -82,7 +80,7 @@ class Journal(Service):
         self._shelf = Shelf(folder, settings.segment_bytes, salt, now)
         self._opened = False
         self._waits: list[tuple[int, bytes]] = []
-        self._endings = Endings(self._is_unsent)
+        self._endings = Endings()
         self._fresh: list[Ending] = []
         self._ripe: list[int] = []
         self._turn: IDelayedCall | None = None
@@ -162,6 +160,10 @@ class Journal(Service):
             self._failed(error)
             return None
 
+    def ask(self, witness: Witness) -> None:
+        """Have this witness asked whether replies have left the process."""
+        self._endings.witness = witness
+
     def when_synced(self, done: Callable[[], None], failed: Callable[[], None]) -> None:
         """Call `done` once everything written so far is safe, at once if a crash is all it is safe from."""
         if not self._settings.full:
@@ -183,6 +185,8 @@ class Journal(Service):
         """A message has ended, or a reply has left; `client` is the phone that was told something."""
         self._fresh.append((number, client))
         if self._turn is None:
+            if not self.running:
+                return  # it came after the stop, and will be taken up again
             self._turn = self._clock.callLater(0, self._take_turn)
         elif self._leisurely:
             self._leisurely = False
@@ -202,7 +206,7 @@ class Journal(Service):
         payload = encode_waits(number, at, reply, spaced=spaced)
         self._shelf.next_number = number + 1
         self._waits.append((number, payload))
-        if self._turn is None:
+        if self._turn is None and self.running:
             self._turn = self._clock.callLater(0, self._take_turn)
         return number
 
@@ -280,9 +284,6 @@ class Journal(Service):
         self._waits, self._ripe = [], []
         self._tidy()
         return True
-
-    def _is_unsent(self, client: ClientKey) -> bool:
-        return self.unsent(client)
 
     # -- a disk that takes nothing
 
@@ -377,7 +378,3 @@ def _read(place: Place) -> Accepted:
 
 def _nothing() -> None:
     return None
-
-
-def _never(_client: ClientKey) -> bool:
-    return False

@@ -77,7 +77,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix="relaytw-torture-") as folder:
             verdict = run(seed, Path(folder), given.per_run)
         bad += not verdict.good
-        for name in ("sent", "answered", "journalled", "outside", "repeated"):
+        for name in ("sent", "answered", "journalled", "outside", "unread", "repeated"):
             setattr(total, name, getattr(total, name) + getattr(verdict, name))
         print(f"seed {seed}: {'good' if verdict.good else 'BAD'}  {verdict}", flush=True)  # noqa: T201
         if given.done and verdict.good:

@@ -10,14 +10,19 @@ from relaytw.store.inspection import unfinished
 
 #: Messages sent so many seconds before a kill are outside the promise of dialect 3.x.
 GRACE = 0.050
+#: On a busy machine the relay may be that far behind with reading: what it has read is known, for it reads
+#: in order.  Messages that it cannot have read are counted apart, and nothing older than this.
+BEHIND = 1.0
 
 
 @dataclass
 class Sent:
-    """One message: its room, when it was last sent, and whether the relay shows that it has accepted it."""
+    """One message: its room, when it was sent, by which phone, and in which life of the relay."""
 
     room: str
     at: float
+    phone: str
+    life: int
 
 
 @dataclass
@@ -31,12 +36,16 @@ class Answer:
 
 @dataclass
 class Verdict:
-    """The outcome of one run; all but `outside`, `repeated` and the counts must be empty."""
+    """The outcome of one run; `lost`, `twice` and `disorder` must be empty.
+
+    `outside` were sent within `GRACE` of a kill, `unread` within `BEHIND` and nothing behind them was read.
+    """
 
     sent: int = 0
     answered: int = 0
     journalled: int = 0
     outside: int = 0
+    unread: int = 0
     repeated: int = 0
     lost: list[str] = field(default_factory=list)
     twice: list[str] = field(default_factory=list)
@@ -56,9 +65,9 @@ class Books:
         self.answers: list[Answer] = []
         self.kills: list[float] = []
 
-    def say(self, number: int, room: str, at: float) -> None:
+    def say(self, number: int, room: str, at: float, phone: str) -> None:
         """A phone has sent this."""
-        self.sent[number] = Sent(room, at)
+        self.sent[number] = Sent(room, at, phone, len(self.kills))
 
     def hear(self, text: str) -> None:
         """A phone was given this to type."""
@@ -72,6 +81,10 @@ class Books:
         verdict = Verdict(sent=len(self.sent))
         journalled = {int(name.rpartition(":")[2]) for name in unfinished(folder)}
         heard = Counter(answer.number for answer in self.answers)
+        read: dict[tuple[str, int], int] = {}
+        for number in self.sent.keys() & (heard.keys() | journalled):
+            sent = self.sent[number]
+            read[sent.phone, sent.life] = max(number, read.get((sent.phone, sent.life), -1))
         for number, sent in self.sent.items():
             if heard[number]:
                 verdict.answered += 1
@@ -80,6 +93,8 @@ class Books:
                 verdict.journalled += 1
             elif any(0 <= kill - sent.at < GRACE for kill in self.kills):
                 verdict.outside += 1
+            elif number > read.get((sent.phone, sent.life), -1) and self._behind(sent):
+                verdict.unread += 1
             else:
                 verdict.lost.append(f"message {number}, sent {self._before(sent.at)}")
         self._check_repeats(verdict)
@@ -110,6 +125,9 @@ class Books:
             if last.get(room, -1) > answer.number:
                 verdict.disorder.append(f"{room}: {last[room]} before {answer.number}")
             last[room] = max(last.get(room, -1), answer.number)
+
+    def _behind(self, sent: Sent) -> bool:
+        return any(0 <= kill - sent.at < BEHIND for kill in self.kills)
 
     def _before(self, at: float) -> str:
         later = [kill - at for kill in self.kills if kill >= at]

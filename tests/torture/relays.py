@@ -180,7 +180,7 @@ class Phone:
             if time.monotonic() - at <= UNSENT:
                 if not self._write(line):
                     return
-                self._books.say(number, room, time.monotonic())
+                self._books.say(number, room, time.monotonic(), self.device)
             self._unsent.popleft()
 
     def _write(self, data: bytes) -> bool:

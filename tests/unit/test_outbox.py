@@ -18,7 +18,7 @@ class Line:
     def __init__(self) -> None:
         self.said: list[str] = []
         self.deaf = 0.0
-        self.unsent = False
+        self.told = self.unsent = 0
 
     def say(self, data: bytes) -> None:
         self.said.append(data.decode())

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import Any
+
+from twisted.internet.defer import Deferred
 
 from relaytw.errors import ConfigError
 from relaytw.lanes import LaneKey
+from relaytw.messages import ClientKey, Dialect, Status
+from relaytw.phone import Identity
 from relaytw.store.inspection import inspect
 from tests.unit.relay.harness import BOT, Sections
 from tests.unit.relay.journals import FOLDER, JournalTestCase
@@ -287,3 +292,88 @@ class NoJournalTests(JournalTestCase):
             self.assertFalse(FOLDER.exists())
             self.assertEqual(self.relay.operator.journal().sync, "none")
             phone.vanish()
+
+
+class SlowApprovals:
+    """The relay's approvals, whose answers are late; `asked` fires them."""
+
+    def __init__(self, real: Any) -> None:
+        self.real = real
+        self.asked: list[Deferred[Any]] = []
+
+    def known_device(self, client: ClientKey) -> None:
+        """Nobody is known without asking."""
+
+    def device(self, handshake: Any, address: str) -> Deferred[Any]:
+        """Answers when the test says so."""
+        self.asked.append(Deferred())
+        return self.asked[-1]
+
+    def room(self, *about: Any) -> Deferred[Any]:
+        """Likewise."""
+        self.asked.append(Deferred())
+        return self.asked[-1]
+
+
+class LookupTests(JournalTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        phone = self.proven()
+        phone.say("# wait 1")
+        phone.say("# wait 2", room="other")
+        self.messages.clear()
+        self.restart()
+        self.redelivery: Any = self.relay.getServiceNamed("redelivery")
+        self.slow = SlowApprovals(self.redelivery._approvals)
+        self.device = self.slow.real.device(self.identity.handshake(), "")
+
+    @property
+    def identity(self) -> Identity:
+        """Who the phone is."""
+        return Identity(BOT, "phone-1", Dialect.V32)
+
+    def test_device(self) -> None:
+        """A device is asked for once, and its messages wait for the answer, as new ones do behind them."""
+        self.redelivery._approvals = self.slow
+        self.advance(1)
+        self.assertEqual((self.messages, len(self.slow.asked)), ([], 1))
+        self.proven().say("# wait 3")
+        self.assertEqual(self.messages, [])
+        self.redelivery._approvals = self.slow.real
+        self.slow.asked[0].callback(self.device)
+        self.advance(0)
+        self.assertEqual(sorted(self.heard_texts()), ["# wait 1", "# wait 2", "# wait 3"])
+        self.assertLess(self.heard_texts().index("# wait 1"), self.heard_texts().index("# wait 3"))
+
+    def test_no_answer(self) -> None:
+        """Without an answer, or one that no database stands behind, they wait and it is asked again."""
+        self.redelivery._approvals = self.slow
+        self.advance(0)
+        self.slow.asked[0].errback(RuntimeError("the database is away"))
+        self.advance(2)
+        self.database.away = "it was unplugged"
+        pending = replace(self.device, status=Status.PENDING)
+        self.slow.asked[1].callback(pending)
+        self.advance(2)
+        self.assertEqual((self.messages, len(self.slow.asked)), ([], 3))
+        self.database.away = None
+        self.slow.asked[2].callback(pending)
+        self.advance(0)
+        self.assertEqual(self.messages, [])
+        self.assertEqual(self.stages.metrics.restricted, 2)
+        self.assertEqual(self.look().unfinished_messages, 0)
+
+    def test_room(self) -> None:
+        """A room that must be looked up holds its own messages only, until it is known."""
+        acceptance: Any = self.stages.acceptance
+        acceptance._approvals = self.slow
+        self.advance(0)
+        self.assertEqual((self.messages, len(self.slow.asked)), ([], 2))
+        first = self.slow.real.room(self.device.client, "room", "room")
+        self.slow.asked[0].callback(first)
+        self.assertEqual(self.heard_texts(), ["# wait 1"])
+        self.slow.asked[1].callback(replace(first, status=Status.DENIED))
+        self.assertEqual(self.heard_texts(), ["# wait 1"])
+        self.let_go()
+        self.assertEqual(self.look().unfinished_messages, 0)
+        acceptance._approvals = self.slow.real
