@@ -115,15 +115,16 @@ class _Seen:
 
 
 class Pass:
-    """What the gate gives a connection at its handshake."""
+    """What the gate gives a connection at its handshake; `signature` is what it remembers of the last one."""
 
-    __slots__ = ("client", "device", "seen", "serial", "verifier")
+    __slots__ = ("client", "device", "seen", "serial", "signature", "verifier")
 
     def __init__(self, client: ClientKey, device: Device, verifier: Verifier, serial: int) -> None:
         self.client = client
         self.device = device
         self.verifier = verifier
         self.serial = serial
+        self.signature = 0
         self.seen: _Seen | None = None
 
 
@@ -301,7 +302,8 @@ class Gate:
         seen = pass_.seen
         if seen is None or seen.forgotten:
             seen = self._adopt(pass_)
-        name = signature_name(auth)
+        # Half of a valid signature tells it apart as well, and takes a third of the memory.
+        name = pass_.signature = int(auth.signature[:16], 16)
         shown = seen.signatures.get(name)
         if shown is None:
             if auth.timestamp <= seen.floor:
@@ -360,12 +362,6 @@ class Gate:
             ids.popitem(last=False)
             self._remembered -= 1
         seen.trim_at = now + _TRIM_INTERVAL
-
-
-def signature_name(auth: Auth) -> int:
-    """What is remembered of a valid signature.  Raises ValueError for what cannot be one."""
-    # Half of it tells it apart as well, and takes a third of the memory.
-    return int(auth.signature[:16], 16)
 
 
 def _digest(line: bytes) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from relaytw.lanes import LaneKey
-from relaytw.messages import Auth, Message
+from relaytw.messages import Message
 
 #: However full the queue is, a connection may have this many messages unfinished.
 LEAST_BACKLOG = 10
@@ -45,11 +45,15 @@ class Account:
 class Job:
     """One accepted message on its way: the message, its lane, and whose account it is on.
 
-    For a journal there are the phone's `line` and `auth`, and the `serial` of the gate's pass; `number` is
-    what a journal knows it by, 0 if it does not.
+    For a journal there are the phone's `line`, and what the gate remembers of its signature: the `serial`
+    of its connection, `signature` (0 without one) and when it was made, in ms.  `number` is what a journal
+    knows it by, 0 if it does not.
     """
 
-    __slots__ = ("accepted_at", "account", "auth", "lane", "line", "message", "number", "serial", "size")
+    __slots__ = (
+        "accepted_at", "account", "lane", "line", "message", "number", "serial", "signature", "signed_at",
+        "size",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -59,12 +63,14 @@ class Job:
         size: int,
         at: float,
         line: bytes = b"",
-        auth: Auth | None = None,
         serial: int = 0,
+        signature: int = 0,
+        signed_at: int = 0,
     ) -> None:
         self.line = line
-        self.auth = auth
         self.serial = serial
+        self.signature = signature
+        self.signed_at = signed_at
         self.number = 0
         self.message = message
         self.lane = lane

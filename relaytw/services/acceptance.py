@@ -84,16 +84,12 @@ class Acceptance:
         if lane is None:
             return
         message = self._message(client, chat, name)
+        auth, signature = chat.auth, pass_.signature
+        signed_at = auth.timestamp if signature and auth is not None else 0
         job = Job(
-            message,
-            lane,
-            conversation.account,
-            len(line),
-            conversation.last_heard,
-            line,
-            chat.auth,
-            pass_.serial,
-        )
+            message, lane, conversation.account, len(line), conversation.last_heard,
+            line, pass_.serial, signature, signed_at,
+        )  # fmt: skip
         self._intake.charge(job)
         metrics.accepted += 1
         self._batch.append(job)

@@ -23,7 +23,7 @@ from relaytw.errors import ConfigError
 from relaytw.messages import ClientKey, Reply
 from relaytw.metrics import Metrics
 from relaytw.store.endings import Ending, Endings, Witness
-from relaytw.store.records import Accepted, Kind, Message, decode, encode_started, encode_waits
+from relaytw.store.records import HEAD_SIZE, Accepted, Kind, Message, decode, encode_started, encode_waits
 from relaytw.store.records import Record as StoredRecord
 from relaytw.store.segments import Place, Segment
 from relaytw.store.shelf import Found, JournalRow, SegmentRow, Shelf
@@ -371,7 +371,7 @@ class Journal(Service):
 def _read(place: Place) -> Accepted:
     segment, offset, size, _ = place
     data = segment.read(offset, size)
-    said = decode(StoredRecord(data[4], offset, size, data[13:]))
+    said = decode(StoredRecord(data[4], offset, size, data[HEAD_SIZE:]))
     assert isinstance(said, Accepted)  # noqa: S101 (what is asked for is messages)
     return said
 
