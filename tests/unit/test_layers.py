@@ -44,7 +44,7 @@ STAGES: tuple[tuple[str, ...], ...] = (
         "relaytw.admin",
         "relaytw.store",
     ),
-    ("relaytw.protocols.bridge",),
+    ("relaytw.protocols.bridge", "relaytw.maintenance"),
     ("relaytw.services",),
     ("relaytw.cli", "relaytw.testing", "relaytw.wiring"),
     ("relaytw.tap",),
