@@ -22,6 +22,9 @@ _COMMANDS = {
     "penalties": ("relaytw.cli.penalties:penalties", "The penalty box; let a phone out of it."),
     "secret": ("relaytw.cli.local:secret", "The secret that phones sign with."),
     "config": ("relaytw.cli.local:config", "Check a configuration."),
+    "db": ("relaytw.cli.database:db", "The database's tables: check and upgrade them."),
+    "backup": ("relaytw.cli.database:backup", "Copy the tables and secrets into a file."),
+    "restore": ("relaytw.cli.database:restore", "Put a backup into a database."),
     "phone": ("relaytw.cli.phone:phone", "A simulated phone, for people without one."),
     "simulate": ("relaytw.cli.simulate:simulate", "Many simulated phones, for load."),
 }

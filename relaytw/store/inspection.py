@@ -32,8 +32,9 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FoundColumn:
-    """A column: `given` says that a row which leaves it out gets a value all the same.
+    """A column as it is.
 
+    `given` says that a row which leaves it out gets a value all the same, `computed` that it always does.
     `chars` and `bytes` are None where nothing limits them; `words` are those of an enumeration.
     """
 
@@ -42,6 +43,7 @@ class FoundColumn:
     type: str
     nullable: bool = True
     given: bool = False
+    computed: bool = False
     chars: int | None = None
     bytes: int | None = None
     charset: str | None = None
@@ -151,6 +153,7 @@ def _column(
         type=str(kind),
         nullable=bool(column["nullable"]),
         given=given,
+        computed="computed" in column,
         chars=chars,
         bytes=size,
         charset=charset,

@@ -20,7 +20,6 @@ from relaytw.store.connections import (
     in_words,
     means_away,
     mysql_arguments,
-    tune_sqlite,
 )
 from relaytw.store.urls import DatabaseUrl, Engine
 
@@ -82,11 +81,9 @@ def connect(url: DatabaseUrl, settings: ConnectionSettings, query_timeout: float
     """One connection of the driver's; the file of an SQLite database must be there."""
     if url.engine is Engine.SQLITE:
         name = f"{url.path.absolute().as_uri()}?mode=rw"
-        connection = sqlite3.connect(
+        return sqlite3.connect(
             name, uri=True, isolation_level=None, check_same_thread=False, timeout=settings.query_timeout / 2
         )
-        tune_sqlite(connection)
-        return connection
     arguments = mysql_arguments(url, settings)
     timeout = None if query_timeout is None else max(1, round(query_timeout))
     return pymysql.connect(**{**arguments, "read_timeout": timeout, "write_timeout": timeout})
@@ -103,6 +100,23 @@ def make_file(url: DatabaseUrl) -> None:
 
 
 @contextmanager
+def locked(connection: Connection, url: DatabaseUrl, patience: float) -> Iterator[None]:
+    """Hold the lock of everybody who changes a MySQL database.  Raises Busy after `patience` seconds."""
+    name = f"relaytw.{url.name}"
+    if len(name) > _LOCK_NAME:
+        name = f"relaytw.{hashlib.sha256(name.encode()).hexdigest()[:40]}"
+    got = connection.exec_driver_sql("SELECT GET_LOCK(%s, %s)", (name, int(patience))).scalar()
+    if got != 1:
+        raise Busy(f"somebody else has been changing this database for {patience:g} s")
+    connection.exec_driver_sql(f"SET SESSION lock_wait_timeout = {_TABLE_PATIENCE}")
+    try:
+        yield
+    finally:
+        with suppress(Exception):
+            connection.exec_driver_sql("SELECT RELEASE_LOCK(%s)", (name,))
+
+
+@contextmanager
 def alone(connection: Connection, url: DatabaseUrl, patience: float) -> Iterator[None]:
     """Be the only one to change the tables meanwhile.  Raises Busy after `patience` seconds.
 
@@ -113,16 +127,6 @@ def alone(connection: Connection, url: DatabaseUrl, patience: float) -> Iterator
         yield
         connection.commit()
         return
-    name = f"relaytw.{url.name}"
-    if len(name) > _LOCK_NAME:
-        name = f"relaytw.{hashlib.sha256(name.encode()).hexdigest()[:40]}"
-    got = connection.exec_driver_sql("SELECT GET_LOCK(%s, %s)", (name, int(patience))).scalar()
-    if got != 1:
-        raise Busy(f"somebody else has been changing this database for {patience:g} s")
-    connection.exec_driver_sql(f"SET SESSION lock_wait_timeout = {_TABLE_PATIENCE}")
-    try:
+    with locked(connection, url, patience):
         yield
         connection.commit()
-    finally:
-        with suppress(Exception):
-            connection.exec_driver_sql("SELECT RELEASE_LOCK(%s)", (name,))
