@@ -89,9 +89,8 @@ class Client(Protocol):
             self.thaw()
 
     def dataReceived(self, data: bytes) -> None:
-        due = self._proxy.reactor.seconds() + self._proxy.delay
-        # Nothing overtakes what was said while the delay was longer.
-        self._waiting.append((max(due, self._waiting[-1][0]) if self._waiting else due, data))
+        # When the delay has become shorter, it waits for what was said before.
+        self._waiting.append((self._proxy.reactor.seconds() + self._proxy.delay, data))
         self._forward()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
