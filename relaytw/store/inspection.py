@@ -35,7 +35,7 @@ class FoundColumn:
     """A column as it is.
 
     `given` says that a row which leaves it out gets a value all the same, `computed` that it always does.
-    `chars` and `bytes` are None where nothing limits them; `words` are those of an enumeration.
+    `chars` and `bytes` are None where nothing limits them; `words` are those of an enumeration or a set.
     """
 
     name: str
@@ -158,8 +158,14 @@ def _column(
         bytes=size,
         charset=charset,
         collation=collation,
-        words=tuple(kind.enums) if isinstance(kind, Enum) else (),
+        words=_words(kind),
     )
+
+
+def _words(kind: types.TypeEngine[Any]) -> tuple[str, ...]:
+    if isinstance(kind, Enum):
+        return tuple(kind.enums)
+    return tuple(kind.values) if isinstance(kind, mysql.SET) else ()
 
 
 def _kind(kind: types.TypeEngine[Any]) -> Kind:
