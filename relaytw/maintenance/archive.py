@@ -12,6 +12,7 @@ import tarfile
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
+from gzip import GzipFile
 from io import BytesIO
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -27,6 +28,7 @@ MANIFEST = "manifest.json"
 PART = 1 << 20
 #: Largest member that is read: a part and the longest row that a table holds, escaped.
 _LARGEST = 256 << 20
+_CHUNK = 1 << 16
 
 
 class Member(msgspec.Struct, frozen=True):
@@ -144,7 +146,7 @@ class Archive:
         """Every member, in the order in which they were written.  Raises MaintenanceError."""
         self._file.seek(0)
         try:
-            with tarfile.open(fileobj=self._file, mode="r|gz") as tar:
+            with GzipFile(fileobj=self._file) as plain, tarfile.open(fileobj=plain, mode="r|") as tar:
                 for info in tar:
                     if info.size > _LARGEST:
                         raise self._damaged(f"{info.name} is too large")
@@ -152,6 +154,9 @@ class Archive:
                     if member is None:
                         raise self._damaged(f"{info.name} is no file")
                     yield Part(info.name, member.read(), _table(info.name))
+                # A tar ends before its file does, and gzip's checksum is at the very end.
+                while plain.read(_CHUNK):
+                    pass
         except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
             raise self._damaged(str(error) or type(error).__name__) from error
 
