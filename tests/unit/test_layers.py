@@ -13,7 +13,15 @@ ROOT = Path(__file__).parents[2]
 REACTOR = "twisted.internet.reactor"
 #: The stages, lowest first.  A stage may import itself and those of lower lines, never its neighbours.
 STAGES: tuple[tuple[str, ...], ...] = (
-    ("relaytw", "relaytw.messages", "relaytw.texts", "relaytw.metrics", "relaytw.permits", "relaytw.logs"),
+    (
+        "relaytw",
+        "relaytw.messages",
+        "relaytw.texts",
+        "relaytw.metrics",
+        "relaytw.permits",
+        "relaytw.logs",
+        "relaytw.settings",
+    ),
     ("relaytw.errors",),
     (
         "relaytw.protocols",
