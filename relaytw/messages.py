@@ -216,7 +216,11 @@ Answer = str | Text | Media | Sequence[str | Text | Media] | None
 
 @dataclass(frozen=True, slots=True)
 class PhoneInfo:
-    """A snapshot of a connected phone.  Times in seconds since the epoch, round trip in ms."""
+    """A snapshot of a connected phone.
+
+    Times in seconds since the epoch, round trip in ms; pictures for it shall be `image_width` pixels
+    wide at most.
+    """
 
     client: ClientKey
     dialect: Dialect
@@ -230,6 +234,7 @@ class PhoneInfo:
     monitoring: Monitoring | None
     messages: int
     proven: bool
+    image_width: int = 900
 
 
 class Context(Protocol):

@@ -39,6 +39,7 @@ from relaytw.services.admin import Operator
 from relaytw.services.dispatcher import Dispatcher, DispatchSettings
 from relaytw.services.housekeeping import Housekeeping
 from relaytw.services.listener import Listener
+from relaytw.services.live_settings import Applier, LiveSettings
 from relaytw.services.ordered import OrderedServices
 from relaytw.services.pings import Pings
 from relaytw.services.sessions import Sessions
@@ -120,6 +121,8 @@ class Relay(OrderedServices):
         sessions: Sessions,
         dispatcher: Dispatcher,
         operator: Operator,
+        settings: LiveSettings,
+        applier: Applier,
         factory: BridgeFactory,
         site: Site,
     ) -> None:
@@ -129,6 +132,8 @@ class Relay(OrderedServices):
         self.sessions = sessions
         self.dispatcher = dispatcher
         self.operator = operator
+        self.settings = settings
+        self.applier = applier
         self.factory = factory
         self.site = site
 
@@ -195,7 +200,8 @@ def assemble(
             path=str(credentials.made),
         )
     token = admin_token(config.admin.token_file, state_dir)
-    router = Router(load_bots(config.bots.load))
+    settings = LiveSettings()
+    router = Router(load_bots(config.bots.load), settings.settings_of)
     metrics, reach, limits = Metrics(), _Reach(), config.limits
 
     approvals = MemoryApprovals(
@@ -209,7 +215,7 @@ def assemble(
     threads = wiring.threads(config, reactor)
     dispatcher = Dispatcher(
         clock=reactor,
-        lanes=wiring.lanes(config),
+        lanes=wiring.lanes(config, settings),
         intake=intake,
         outbox=outbox,
         find=router.find,
@@ -231,11 +237,14 @@ def assemble(
         direct=config.relay.mode == "direct",
         now=now,
         new_id=wiring.trace_ids(),
+        settings_of=settings.settings_of,
     )
     pings = Pings(reactor, random or SystemRandom(), interval=config.ping.interval, jitter=config.ping.jitter)
     sessions = wiring.sessions(
-        config, reactor, approvals, gate, pings, intake, acceptance, outbox, metrics, now
+        config, reactor, approvals, gate, pings, intake, acceptance, outbox, metrics, settings, now
     )
+    applier = Applier(settings, router=router, dispatcher=dispatcher, roster=sessions.roster, metrics=metrics)
+    settings.changed = applier.bot_changed
     reach.dispatcher, reach.sessions = dispatcher, sessions
     operator = Operator(
         relay_name=config.relay.name,
@@ -248,7 +257,7 @@ def assemble(
     )
     factory = BridgeFactory(sessions)
     site = make_site(operator, metrics, token)
-    relay = Relay(config, sessions, dispatcher, operator, factory, site)
+    relay = Relay(config, sessions, dispatcher, operator, settings, applier, factory, site)
     children = [
         threads,
         Housekeeping(reactor, gate, config.monitor.cleanup_interval),

@@ -28,6 +28,7 @@ from relaytw.protocols.conversation import Conversation, SessionLimits
 from relaytw.registry import Registry
 from relaytw.services.acceptance import Acceptance
 from relaytw.services.closes import Closes
+from relaytw.services.live_settings import LiveSettings
 from relaytw.services.pings import Pings
 from relaytw.services.sessions import HouseSettings, Sessions, Stages
 from relaytw.services.threads import BlockingPool, HandlerThreads
@@ -107,7 +108,7 @@ def intake(config: Config, metrics: Metrics) -> MemoryIntake:
     return MemoryIntake(settings, paused)
 
 
-def lanes(config: Config) -> Lanes[Job]:
+def lanes(config: Config, settings: LiveSettings) -> Lanes[Job]:
     """The limits per room, per bot and in all."""
     limits = config.limits
     return Lanes(
@@ -116,6 +117,8 @@ def lanes(config: Config) -> Lanes[Job]:
         per_room=limits.per_room,
         reserved_consumers=limits.reserved_consumers,
         reserved_per_bot=limits.reserved_per_bot,
+        width_of=settings.width_of,
+        limit_of=lambda bot: settings.settings_of(bot).per_bot,
     )
 
 
@@ -141,6 +144,7 @@ def sessions(
     acceptance: Acceptance,
     outbox: Outbox,
     metrics: Metrics,
+    settings: LiveSettings,
     now: Callable[[], float],
 ) -> Sessions:
     """Everybody's conversations, joined to the stages they ask."""
@@ -158,8 +162,9 @@ def sessions(
     penalties = PenaltyBox(box, reactor.seconds())
     registry: Registry[Conversation] = Registry(limits.provisional_per_client)
     stages = Stages(
-        admission, penalties, approvals, gate, registry, pings, intake, acceptance, outbox, Closes(), metrics
-    )
+        admission, penalties, approvals, gate, registry, pings, intake, acceptance, outbox, Closes(), metrics,
+        settings.settings_of,
+    )  # fmt: skip
     return Sessions(
         clock=reactor,
         now=now,
