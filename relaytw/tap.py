@@ -43,6 +43,7 @@ from relaytw.services.live_settings import Applier, LiveSettings
 from relaytw.services.ordered import OrderedServices
 from relaytw.services.pings import Pings
 from relaytw.services.sessions import Sessions
+from relaytw.store.database import TransactionService
 from relaytw.store.memory import MemoryApprovals
 
 _log = Logger(namespace="relaytw.config")
@@ -186,11 +187,16 @@ def _calm_collector() -> None:
 
 
 def assemble(
-    config: Config, reactor: Any, now: Callable[[], float] = time.time, random: Random | None = None
+    config: Config,
+    reactor: Any,
+    now: Callable[[], float] = time.time,
+    random: Random | None = None,
+    database: TransactionService | None = None,
 ) -> Relay:
     """Build every object of a relay and join them.  Raises `ConfigError`.
 
-    `now` gives seconds since the epoch; the reactor keeps the time of everything that waits.
+    `now` gives seconds since the epoch; the reactor keeps the time of everything that waits.  Without a
+    `database` the configured one is made ready, which blocks.
     """
     state_dir = Path(config.relay.state_dir)
     credentials = Credentials.load(config.auth, state_dir)
@@ -200,6 +206,8 @@ def assemble(
             path=str(credentials.made),
         )
     token = admin_token(config.admin.token_file, state_dir)
+    if database is None:
+        database = wiring.database(config, reactor, now)
     settings = LiveSettings()
     router = Router(load_bots(config.bots.load), settings.settings_of)
     metrics, reach, limits = Metrics(), _Reach(), config.limits
@@ -259,6 +267,7 @@ def assemble(
     site = make_site(operator, metrics, token)
     relay = Relay(config, sessions, dispatcher, operator, settings, applier, factory, site)
     children = [
+        database,
         threads,
         Housekeeping(reactor, gate, config.monitor.cleanup_interval),
         pings,
