@@ -6,7 +6,7 @@ said once, here; how it looks on the wire is the codec's business (`relaytw.prot
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple, Protocol
@@ -237,6 +237,15 @@ class PhoneInfo:
     image_width: int = 900
 
 
+class SettingChange(NamedTuple):
+    """One setting of a bot that has changed, as people read it."""
+
+    bot: str
+    name: str
+    before: str
+    after: str
+
+
 class Context(Protocol):
     """What messages may ask of the relay while they are being handled; one for all of them."""
 
@@ -245,6 +254,12 @@ class Context(Protocol):
 
     def phone(self, client: ClientKey) -> PhoneInfo | None:
         """The phone of this client, or None if it is not connected."""
+
+    def reload_settings(self, message: Message) -> Awaitable[Sequence[SettingChange] | None]:
+        """Read every bot's settings anew because this message asks for it: what has changed.
+
+        None if they cannot be read at the moment.
+        """
 
 
 @dataclass(slots=True)

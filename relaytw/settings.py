@@ -21,6 +21,8 @@ MOST_IMAGE_WIDTH = 10_000
 PREFIX_CHARS = 10
 ADMIN_CHARS = 100
 MOST_ADMINS = 100
+#: What a setting is called where people meet it, if not by its name here.
+_PUBLIC_NAMES = {"line_bytes": "max_message_size"}
 #: What commands are declared with; a bot's own prefix takes its place.
 USUAL_PREFIX = "#"
 
@@ -86,6 +88,11 @@ class SettingsOf(Protocol):
 
     def __call__(self, bot: str) -> BotSettings:
         """The settings of the bot of this name."""
+
+
+def public_name(field: str) -> str:
+    """What people call this field of a bot's settings: in the table, the API and in chats."""
+    return _PUBLIC_NAMES.get(field, field)
 
 
 def line_limit(device: int | None, bot: BotSettings, usual: int, *, trusted: bool) -> int:

@@ -11,7 +11,7 @@ import gc
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random, SystemRandom
 from typing import Any, ClassVar, TypeVar
@@ -30,12 +30,13 @@ from relaytw.bots.router import Router
 from relaytw.config import Config
 from relaytw.config import load as load_config
 from relaytw.credentials import Credentials, admin_token
-from relaytw.errors import ConfigError
-from relaytw.messages import Answer, ClientKey, Message, PhoneInfo
+from relaytw.errors import ConfigError, Unavailable
+from relaytw.messages import Answer, ClientKey, Message, PhoneInfo, SettingChange
 from relaytw.metrics import Metrics
 from relaytw.protocols.bridge import BridgeFactory
 from relaytw.services.acceptance import Acceptance
 from relaytw.services.admin import Operator
+from relaytw.services.bot_settings import SettingsKeeper
 from relaytw.services.dispatcher import Dispatcher, DispatchSettings
 from relaytw.services.housekeeping import Housekeeping
 from relaytw.services.listener import Listener
@@ -155,12 +156,20 @@ class _Reach:
     def __init__(self) -> None:
         self.dispatcher: Dispatcher
         self.sessions: Sessions
+        self.keeper: SettingsKeeper
 
     def reply(self, message: Message, answer: Answer) -> None:
         self.dispatcher.reply(message, answer)
 
     def phone(self, client: ClientKey) -> PhoneInfo | None:
         return self.sessions.roster.phone(client)
+
+    async def reload_settings(self, message: Message) -> Sequence[SettingChange] | None:
+        try:
+            return await self.keeper.reload(message.user_hash or message.sender)
+        except Unavailable as error:
+            _log.warn("{error}", error=error, trace=message.trace)
+            return None
 
 
 def makeService(options: Options) -> IService:
@@ -209,6 +218,7 @@ def assemble(
     if database is None:
         database = wiring.database(config, reactor, now)
     settings = LiveSettings()
+    keeper = wiring.keeper(config, reactor, database, settings, now)
     router = Router(load_bots(config.bots.load), settings.settings_of)
     metrics, reach, limits = Metrics(), _Reach(), config.limits
 
@@ -249,11 +259,11 @@ def assemble(
     )
     pings = Pings(reactor, random or SystemRandom(), interval=config.ping.interval, jitter=config.ping.jitter)
     sessions = wiring.sessions(
-        config, reactor, approvals, gate, pings, intake, acceptance, outbox, metrics, settings, now
+        config, reactor, approvals, gate, pings, intake, acceptance, outbox, metrics, settings, keeper, now
     )
     applier = Applier(settings, router=router, dispatcher=dispatcher, roster=sessions.roster, metrics=metrics)
     settings.changed = applier.bot_changed
-    reach.dispatcher, reach.sessions = dispatcher, sessions
+    reach.dispatcher, reach.sessions, reach.keeper = dispatcher, sessions, keeper
     operator = Operator(
         relay_name=config.relay.name,
         mode=config.relay.mode,
@@ -261,6 +271,8 @@ def assemble(
         sessions=sessions,
         dispatcher=dispatcher,
         approvals=approvals,
+        settings=settings,
+        keeper=keeper,
         now=now,
     )
     factory = BridgeFactory(sessions)
@@ -268,6 +280,7 @@ def assemble(
     relay = Relay(config, sessions, dispatcher, operator, settings, applier, factory, site)
     children = [
         database,
+        keeper,
         threads,
         Housekeeping(reactor, gate, config.monitor.cleanup_interval),
         pings,

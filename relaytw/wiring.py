@@ -29,13 +29,14 @@ from relaytw.protocols import wire
 from relaytw.protocols.conversation import Conversation, SessionLimits
 from relaytw.registry import Registry
 from relaytw.services.acceptance import Acceptance
+from relaytw.services.bot_settings import KeeperSettings, SettingsKeeper
 from relaytw.services.closes import Closes
 from relaytw.services.live_settings import LiveSettings
 from relaytw.services.pings import Pings
 from relaytw.services.sessions import HouseSettings, Sessions, Stages
 from relaytw.services.threads import BlockingPool
 from relaytw.store.connections import ConnectionSettings, make_pool
-from relaytw.store.database import Database
+from relaytw.store.database import Database, Transactions
 from relaytw.store.memory import MemoryApprovals
 from relaytw.store.times import WallClock
 from relaytw.store.upgrade import prepare
@@ -140,6 +141,16 @@ def lanes(config: Config, settings: LiveSettings) -> Lanes[Job]:
     )
 
 
+def keeper(
+    config: Config, reactor: Any, database: Transactions, settings: LiveSettings, now: Callable[[], float]
+) -> SettingsKeeper:
+    """What keeps bots' settings in the database."""
+    keys = config.database
+    return SettingsKeeper(
+        database, settings, reactor, now, KeeperSettings(keys.refresh_interval, keys.bot_rows)
+    )
+
+
 def threads(config: Config, reactor: Any) -> BlockingPool:
     """The threads of blocking handlers."""
     limits = config.limits
@@ -163,6 +174,7 @@ def sessions(
     outbox: Outbox,
     metrics: Metrics,
     settings: LiveSettings,
+    keeper: SettingsKeeper,
     now: Callable[[], float],
 ) -> Sessions:
     """Everybody's conversations, joined to the stages they ask."""
@@ -181,7 +193,7 @@ def sessions(
     registry: Registry[Conversation] = Registry(limits.provisional_per_client)
     stages = Stages(
         admission, penalties, approvals, gate, registry, pings, intake, acceptance, outbox, Closes(), metrics,
-        settings.settings_of,
+        settings.settings_of, keeper.seen,
     )  # fmt: skip
     return Sessions(
         clock=reactor,

@@ -84,6 +84,7 @@ class Stages:
     closes: Closes
     metrics: Metrics
     settings_of: SettingsOf = BotSettings
+    bot_seen: Callable[[str], None] = lambda _bot: None
 
 
 class Sessions(Service):
@@ -234,6 +235,7 @@ class Sessions(Service):
                 )  # fmt: skip
         stages.registry.join(key, conversation)
         conversation.proven = True
+        stages.bot_seen(key.bot)
         stages.penalties.proved(key, conversation.host)
         stages.outbox.attach(key, conversation, conversation.handshake.dialect)
         stages.pings.begin(conversation)
@@ -344,7 +346,9 @@ class Sessions(Service):
             client=key, status=device.status, version=handshake.version,
             dialect=handshake.dialect, peer=conversation.peer,
         )  # fmt: skip
-        if not approved:
+        if approved:
+            stages.bot_seen(key.bot)
+        else:
             self._say_how_to_approve(key)
         if rival is not None:
             oldest = stages.registry.doubt(key, conversation)

@@ -6,6 +6,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
+from relaytw import texts
 from relaytw.gate import Room
 from relaytw.messages import CloseReason, Status
 from relaytw.protocols.wire.phone import encode_handshake
@@ -294,3 +295,76 @@ class LookupTests(SlowTestCase):
         self.assertEqual(self.heard_texts(), [])
         metrics = self.stages.metrics
         self.assertEqual((metrics.muted, metrics.paused, metrics.room_refused), (1, 1, 0))
+
+
+class TableTests(SettingsTestCase):
+    def edit(self, sql: str) -> None:
+        """Change the table by hand, and wait for the next look at it."""
+        self.database.change(sql)
+        self.advance(2)
+
+    def test_in_flight(self) -> None:
+        """What is written into the table reaches messages that wait and a connection that is open."""
+        phone = self.proven(answers=True)
+        self.advance(2)
+        for number in range(9):
+            phone.say(f"# wait {number}", room=f"room {number % 3}")
+        self.edit("UPDATE relaytw_bots SET per_bot = 4, per_room = 2, prefix = '!', max_message_size = 2048")
+        self.assertEqual(len(self.messages), 9)
+        for number in range(4):
+            phone.say(f"! wait {number}", room="room")
+        self.assertEqual(len(self.waiting), 9)
+        self.let_go("done", number=6)
+        self.assertEqual(len(self.messages), 10)
+        self.let_go("done")
+        self.let_go("done")
+        self.assertEqual(len(self.messages), 13)
+        phone.say("x" * 3000)
+        self.assertClosed(phone, CloseReason.LINE_TOO_LONG, "line_too_long")
+
+    def test_reload(self) -> None:
+        """An admin has the table read now and is told what has changed; who is none has nothing read."""
+        phone = self.proven()
+        self.advance(2)
+        self.database.change("""UPDATE relaytw_bots SET admins = '["ada"]'""")
+        phone.say("# reload bots-config", user_hash="ada")
+        self.advance(2)
+        self.database.change("UPDATE relaytw_bots SET prefix = '!'")
+        phone.say("# reload bots-config", user_hash="eve")
+        phone.say("# reload bots-config", user_hash="ada")
+        self.advance(2)
+        self.assertEqual(
+            phone.texts,
+            [texts.ADMIN_ONLY, texts.ADMIN_ONLY, f"{texts.RELOADED}\n{BOT}: prefix # → !"],
+        )
+
+    def test_reload_while_away(self) -> None:
+        """Without a database an admin is told that nothing could be read."""
+        phone = self.proven()
+        self.set_bot(admins=frozenset({"ada"}))
+        self.database.go_away()
+        phone.say("# reload bots-config", user_hash="ada")
+        self.assertEqual(phone.texts, [texts.CANNOT_RELOAD])
+        self.database.come_back()
+
+
+class FirstSightTests(SettingsTestCase):
+    sections = {"auth": {"approve_new_devices": False}}  # noqa: RUF012 (the harness declares it)
+
+    def rows(self) -> list[str]:
+        """The bots in the table, once there was time to make them."""
+        self.advance(2)
+        return [bot for (bot,) in self.database.rows("SELECT bot_name FROM relaytw_bots")]
+
+    def test_strangers(self) -> None:
+        """Whoever merely says a name makes no row; a signature makes one, and so does an approval."""
+        self.connect("phone-1").hello()
+        self.assertEqual(self.rows(), [])
+        self.relay.operator.set_device(self.key("phone-2"), Status.APPROVED, register=True)
+        self.connect("phone-2").hello()
+        self.assertEqual(self.rows(), [BOT])
+
+    def test_signed(self) -> None:
+        """A phone that waits for its approval and has signed makes its bot known."""
+        self.connect().hello().pong()
+        self.assertEqual(self.rows(), [BOT])
