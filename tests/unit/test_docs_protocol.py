@@ -33,7 +33,6 @@ from relaytw.messages import (
     Unknown,
 )
 from relaytw.metrics import Metrics
-from relaytw.store.schema import metadata
 from relaytw.protocols import wire
 from relaytw.protocols.wire.phone import (
     ErrorPacket,
@@ -45,6 +44,7 @@ from relaytw.protocols.wire.phone import (
     encode_pong,
 )
 from relaytw.protocols.wire.signatures import signed_text
+from relaytw.store.schema import metadata
 from tests.unit.test_documentation import DOCS, ROOT, blocks, read, rows
 
 README = ROOT / "README.md"
