@@ -44,7 +44,7 @@ from relaytw.registry import Registry
 from relaytw.services.acceptance import Acceptance
 from relaytw.services.closes import Closes
 from relaytw.services.pings import Pings
-from relaytw.services.roster import Roster
+from relaytw.services.roster import Roster, named
 from relaytw.settings import BotSettings, SettingsOf
 
 #: After these the phone may not have got what was written last.
@@ -226,7 +226,7 @@ class Sessions(Service):
             old.link.drain()
             stages.admission.inherit(old, conversation)
             stages.metrics.takeovers += 1
-            fight = stages.registry.took_over(key, _named(old), _named(conversation), now)
+            fight = stages.registry.took_over(key, named(old), named(conversation), now)
             if fight is not None:
                 self._log.warn(
                     "{client} is fought over by {one} and {other}: two phones with one identity, "
@@ -395,8 +395,3 @@ class Sessions(Service):
         self._log.failure("{client} could not be looked up", failure, client=conversation.key)
         text = "the relay cannot look this device up at the moment; try again later"
         conversation.session.end(Ending(CloseReason.INTERNAL, text, ErrorCode.INTERNAL))
-
-
-def _named(conversation: Conversation) -> str:
-    info = conversation.handshake.device_info if conversation.handshake else ""
-    return f"{conversation.peer} ({info})" if info else conversation.peer

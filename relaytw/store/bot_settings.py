@@ -70,7 +70,8 @@ class Read(NamedTuple):
 
 
 def storable(bot: str) -> bool:
-    """Can the table hold this name, and tell it from every other?  MySQL takes no notice of a space behind it."""
+    """Can the table hold this name, and tell it from every other?"""
+    # To MySQL a name with a space behind it is the same name.
     try:
         bot.encode()
     except UnicodeEncodeError:

@@ -16,7 +16,7 @@ from relaytw.settings import BotSettings, ChatLogPolicy
 from relaytw.store.bot_settings import change, read_all, understand
 from relaytw.store.connections import ConnectionSettings, mysql_arguments
 from relaytw.store.schema import bots, metadata
-from relaytw.store.statements import Transaction
+from relaytw.store.statements import Insert, Transaction
 from relaytw.store.urls import Engine, parse
 
 AT = 1_700_000_000_000
@@ -85,14 +85,6 @@ def test_rows_compare(run: Run) -> None:
 
 def test_a_thousand(run: Run) -> None:
     """A table of a thousand rows is read whole."""
-    run(
-        lambda transaction: [
-            transaction.execute(_insert(transaction.engine), (str(n), n, n)) for n in range(1000)
-        ]
-    )
+    insert = Insert(bots, ("bot_name", "created_at_ms", "updated_at_ms"))
+    run(lambda transaction: insert.run(transaction, [(str(n), n, n) for n in range(1000)]))
     assert len(run(read_all, [], 1000, AT)) == 1000
-
-
-def _insert(engine: Engine) -> str:
-    mark = "?" if engine is Engine.SQLITE else "%s"
-    return f"INSERT INTO {bots.name} (bot_name, created_at_ms, updated_at_ms) VALUES ({mark}, {mark}, {mark})"
