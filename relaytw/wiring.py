@@ -137,7 +137,7 @@ def lanes(config: Config, settings: LiveSettings) -> Lanes[Job]:
         reserved_consumers=limits.reserved_consumers,
         reserved_per_bot=limits.reserved_per_bot,
         width_of=settings.width_of,
-        limit_of=lambda bot: settings.settings_of(bot).per_bot,
+        limit_of=settings.limit_of,
     )
 
 
