@@ -10,6 +10,7 @@ from twisted.application.service import Service
 from twisted.logger import Logger
 
 from relaytw import __version__
+from relaytw.admin.secrets import SecretsView
 from relaytw.admin.view import CloseRow, DeviceRow, Overview, PenaltyRow, RoomRow
 from relaytw.messages import ClientKey, PhoneInfo, Status
 from relaytw.services.dispatcher import Dispatcher
@@ -31,6 +32,7 @@ class Operator(Service):
         sessions: Sessions,
         dispatcher: Dispatcher,
         approvals: MemoryApprovals,
+        secrets: SecretsView,
         now: Callable[[], float],
     ) -> None:
         self._relay_name = relay_name
@@ -40,6 +42,7 @@ class Operator(Service):
         self._dispatcher = dispatcher
         self._approvals = approvals
         self._now = now
+        self.secrets = secrets
         self._started_at = now()
         self._process = psutil.Process()
         self._log = Logger(namespace="relaytw.audit")

@@ -14,7 +14,7 @@ REACTOR = "twisted.internet.reactor"
 #: The stages, lowest first.  A stage may import itself and those of lower lines, never its neighbours.
 STAGES: tuple[tuple[str, ...], ...] = (
     ("relaytw", "relaytw.messages", "relaytw.texts", "relaytw.metrics", "relaytw.permits", "relaytw.logs"),
-    ("relaytw.errors",),
+    ("relaytw.errors", "relaytw.signers", "relaytw.twins"),
     (
         "relaytw.protocols",
         "relaytw.protocols.wire",
@@ -36,7 +36,7 @@ STAGES: tuple[tuple[str, ...], ...] = (
         "relaytw.admin",
         "relaytw.store",
     ),
-    ("relaytw.protocols.bridge",),
+    ("relaytw.protocols.bridge", "relaytw.keyring"),
     ("relaytw.services",),
     ("relaytw.cli", "relaytw.testing", "relaytw.wiring"),
     ("relaytw.tap",),
