@@ -7,7 +7,7 @@ PYTHON ?= python3
 LIMIT  := 600
 
 .DEFAULT_GOAL := help
-.PHONY: help run test unit integration lint format bench lock clean
+.PHONY: help run test unit integration lint format bench lock mariadb clean
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -15,12 +15,12 @@ help:  ## list the commands
 run: $(VENV)/installed  ## install what the relay needs and start it here, in the foreground
 	exec $(BIN)/twistd -n --pidfile= relay $(ARGS)
 
-test: lint unit integration  ## install what the tests need, then run lint, types and all tests
+test: mariadb lint unit integration  ## install what the tests need, then run lint, types and all tests
 
 unit: $(VENV)/installed-dev  ## tests without a network: in memory, on a clock of their own
 	timeout -k 10 $(LIMIT) $(BIN)/python -m pytest -p no:twisted tests/unit $(TESTARGS)
 
-integration: $(VENV)/installed-dev  ## tests of a real relay on real sockets
+integration: mariadb $(VENV)/installed-dev  ## tests of a real relay on real sockets and databases
 	timeout -k 10 $(LIMIT) $(BIN)/python -m pytest --reactor=default tests/integration $(TESTARGS)
 
 lint: $(VENV)/installed-dev  ## ruff and mypy
@@ -38,6 +38,9 @@ bench: $(VENV)/installed-dev  ## measure against a bare Twisted server; writes d
 lock: $(VENV)/installed-dev  ## choose the newest versions of everything for development
 	$(BIN)/uv pip compile --quiet --upgrade --no-header --no-annotate --extra dev \
 	    --python-version 3.11 --output-file requirements-dev.lock pyproject.toml
+
+mariadb:  ## install MariaDB's programs where they are missing; the tests start it themselves
+	sh tools/install-mariadb
 
 clean:  ## remove what these commands made, but not the relay's state
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* _trial_temp*

@@ -42,6 +42,7 @@ from relaytw.services.listener import Listener
 from relaytw.services.ordered import OrderedServices
 from relaytw.services.pings import Pings
 from relaytw.services.sessions import Sessions
+from relaytw.store.database import TransactionService
 from relaytw.store.memory import MemoryApprovals
 
 _log = Logger(namespace="relaytw.config")
@@ -181,11 +182,16 @@ def _calm_collector() -> None:
 
 
 def assemble(
-    config: Config, reactor: Any, now: Callable[[], float] = time.time, random: Random | None = None
+    config: Config,
+    reactor: Any,
+    now: Callable[[], float] = time.time,
+    random: Random | None = None,
+    database: TransactionService | None = None,
 ) -> Relay:
     """Build every object of a relay and join them.  Raises `ConfigError`.
 
-    `now` gives seconds since the epoch; the reactor keeps the time of everything that waits.
+    `now` gives seconds since the epoch; the reactor keeps the time of everything that waits.  Without a
+    `database` the configured one is made ready, which blocks.
     """
     state_dir = Path(config.relay.state_dir)
     credentials = Credentials.load(config.auth, state_dir)
@@ -195,6 +201,8 @@ def assemble(
             path=str(credentials.made),
         )
     token = admin_token(config.admin.token_file, state_dir)
+    if database is None:
+        database = wiring.database(config, reactor, now)
     router = Router(load_bots(config.bots.load))
     metrics, reach, limits = Metrics(), _Reach(), config.limits
 
@@ -252,6 +260,7 @@ def assemble(
     site = make_site(operator, metrics, token)
     relay = Relay(config, sessions, dispatcher, operator, factory, site)
     children = [
+        database,
         threads,
         Housekeeping(reactor, gate, config.monitor.cleanup_interval),
         pings,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from itertools import count
+from pathlib import Path
 from random import SystemRandom
 from typing import Any
 
@@ -15,6 +16,7 @@ from relaytw import __version__
 from relaytw.admission import Admission, AdmissionSettings
 from relaytw.config import Config
 from relaytw.credentials import Credentials
+from relaytw.daemons import DaemonThreads
 from relaytw.gate import Gate, GateSettings
 from relaytw.intake import IntakeSettings, Job, MemoryIntake
 from relaytw.keyring import Keyring
@@ -32,11 +34,27 @@ from relaytw.services.closes import Closes
 from relaytw.services.pings import Pings
 from relaytw.services.secrets import SecretKeeper
 from relaytw.services.sessions import HouseSettings, Sessions, Stages
-from relaytw.services.threads import BlockingPool, HandlerThreads
+from relaytw.services.threads import BlockingPool
 from relaytw.signers import Signers
+from relaytw.store.connections import ConnectionSettings, make_pool
+from relaytw.store.database import Database
 from relaytw.store.memory import MemoryApprovals
+from relaytw.store.times import WallClock
+from relaytw.store.upgrade import prepare
+from relaytw.store.urls import parse as parse_url
 
 _log = Logger(namespace="relaytw.outbox")
+
+
+def database(config: Config, reactor: Any, now: Callable[[], float]) -> Database:
+    """The database, its tables made ready.  Blocks; raises ConfigError."""
+    keys = config.database
+    url = parse_url(keys.url, Path(config.relay.state_dir))
+    wall = WallClock(config.relay.timezone)
+    settings = ConnectionSettings(keys.connect_timeout, keys.query_timeout, keys.threads)
+    prepare(url)
+    pool = make_pool(url, settings, lambda: wall.offset(now()), reactor)
+    return Database(pool, url.engine, reactor, str(url))
 
 
 def trace_ids() -> Callable[[], str]:
@@ -134,7 +152,7 @@ def lanes(config: Config) -> Lanes[Job]:
 def threads(config: Config, reactor: Any) -> BlockingPool:
     """The threads of blocking handlers."""
     limits = config.limits
-    pool = HandlerThreads(0, limits.blocking_threads, "handlers")
+    pool = DaemonThreads(0, limits.blocking_threads, "handlers")
     return BlockingPool(
         partial(deferToThreadPool, reactor, pool),
         threads=limits.blocking_threads,

@@ -194,10 +194,23 @@ class JournalConfig(Section):
 
 
 class DatabaseConfig(Section):
-    """`[database]`."""
+    """`[database]`.  Times in seconds unless named otherwise, sizes in bytes."""
 
     url: Annotated[str, AfterValidator(_database)] = ""
-    auto_upgrade: bool = False
+    auto_upgrade: bool | None = None
+    connect_timeout: Seconds = 3.0
+    query_timeout: Seconds = 10.0
+    threads: Count = 4
+    refresh_interval: Seconds = 2.0
+    lookup_patience: Seconds = 3.0
+    pending_rows: Count = 1000
+    cached_devices: Count = 20_000
+    cached_rooms: Count = 100_000
+    chat_log: Literal["none", "metadata", "full"] = "full"
+    chat_retention_days: Count = 30
+    batch_rows: Count = 500
+    buffer_rows: Count = 100_000
+    buffer_bytes: Count = 67_108_864
 
 
 class MonitorConfig(Section):

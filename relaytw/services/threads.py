@@ -8,14 +8,13 @@ from ending.
 from __future__ import annotations
 
 from collections.abc import Callable
-from threading import Thread
-from typing import Any, Protocol
+from typing import Protocol
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
-from twisted.python.threadpool import ThreadPool
 
+from relaytw.daemons import DaemonThreads
 from relaytw.permits import Permits
 
 
@@ -26,24 +25,13 @@ class Defer(Protocol):
         """Start it."""
 
 
-class _DaemonThread(Thread):
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **{**kwargs, "daemon": True})
-
-
-class HandlerThreads(ThreadPool):
-    """Threads that a hung handler may keep for ever, and which end with the process all the same."""
-
-    threadFactory = _DaemonThread  # noqa: N815 (ThreadPool's name for it)
-
-
 class BlockingPool(Service):
     """Runs functions in `threads` threads, at most `per_bot` of one bot; the others wait their turn."""
 
     name = "blocking"
 
     def __init__(
-        self, defer: Defer, *, threads: int, per_bot: int, pool: HandlerThreads | None = None
+        self, defer: Defer, *, threads: int, per_bot: int, pool: DaemonThreads | None = None
     ) -> None:
         self._defer = defer
         self._threads = Permits(threads)

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
-import socket
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from functools import wraps
@@ -31,9 +29,10 @@ from relaytw.admin.shapes import Close, Listing, RelayStatus
 from relaytw.messages import Dialect
 from relaytw.phone import Identity, SimulatedPhone
 from relaytw.protocols.wire.phone import ErrorPacket, HandshakeComplete, ReplyPacket
+from tests import ports
 
 reactor: Any = _reactor
-HOST = "127.0.0.1"
+HOST = ports.HOST
 #: Seconds that a process or a phone has for what is done in a fraction of one on an idle machine.
 PATIENCE = 10.0
 LOOK_EVERY = 0.01
@@ -73,18 +72,6 @@ async def eventually_asked(
         assert reactor.seconds() < deadline, f"not within {seconds:g} s: {what}; the last answer: {answer}"
         await deferLater(reactor, LOOK_EVERY)
     return answer
-
-
-def free_port() -> int:
-    """A port of loopback that nobody has now, from where no client is given one by the kernel."""
-    while True:
-        port = random.randint(20_000, 30_000)
-        with socket.socket() as probe:
-            try:
-                probe.bind((HOST, port))
-            except OSError:
-                continue
-            return port
 
 
 class Child(ProcessProtocol):
@@ -149,8 +136,8 @@ class Site:
 
     def __init__(self, folder: Path, settings: Mapping[str, object] | None = None) -> None:
         self.folder = folder
-        self.port = free_port()
-        self.admin_port = free_port()
+        self.port = ports.free_port()
+        self.admin_port = ports.free_port()
         self.children: list[Child] = []
         self.phones: list[Phone] = []
         self._environ = {k: v for k, v in os.environ.items() if not k.startswith("RELAYTW_")}

@@ -20,6 +20,7 @@ from relaytw.messages import Dialect, Status
 from relaytw.phone import Identity
 from relaytw.protocols.wire.phone import HandshakeComplete, RelayPacket, decode_from_relay, encode_handshake
 from relaytw.tap import Options, Relay, assemble, makeService
+from relaytw.testing import MemoryDatabase
 from tests.unit.folders import OwnFolder
 
 NOW = 1_700_000_000.0
@@ -128,7 +129,9 @@ class AssembleTestCase(OptionsTestCase):
     def relay(self, **sections: Any) -> Relay:
         """The relay of this configuration."""
         config = Config.model_validate(sections)
-        return assemble(config, self.reactor, now=lambda: NOW + self.reactor.seconds())
+        return assemble(
+            config, self.reactor, now=lambda: NOW + self.reactor.seconds(), database=MemoryDatabase()
+        )
 
     def cannot(self, **sections: Any) -> str:
         """Why there is no relay of this configuration."""

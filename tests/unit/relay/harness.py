@@ -15,6 +15,7 @@ from relaytw.config import Config
 from relaytw.messages import ClientKey, CloseReason, Dialect
 from relaytw.phone import Identity
 from relaytw.tap import Relay, assemble
+from relaytw.testing import MemoryDatabase
 from tests.unit.folders import OwnFolder
 from tests.unit.relay.phones import Phone, World
 
@@ -44,6 +45,7 @@ class RelayTestCase(OwnFolder):
         self.messages: list[Message] = []
         self.waiting: list[tuple[Message, Deferred[Any]]] = []
         self._stopped: Deferred[None] | None = None
+        self.database = MemoryDatabase()
         self._register_bot()
         self.start(self.sections)
 
@@ -71,7 +73,9 @@ class RelayTestCase(OwnFolder):
             "bots": {"load": ["relaytw.bots.builtin", "bot_of_a_test:bot"]},
         }
         keys = {name: usual.get(name, {}) | sections.get(name, {}) for name in {*usual, *sections}}
-        self.relay: Relay = assemble(Config.model_validate(keys), self.clock, self.now, Random(1))
+        self.relay: Relay = assemble(
+            Config.model_validate(keys), self.clock, self.now, Random(1), self.database
+        )
         self.relay.startService()
         self.stages = self.relay.sessions.stages
 

@@ -11,11 +11,12 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from relaytw import texts
 from relaytw.bots.answers import BadAnswer
-from relaytw.services.threads import BlockingPool, HandlerThreads
+from relaytw.daemons import DaemonThreads
+from relaytw.services.threads import BlockingPool
 from tests.unit.services.fakes import Bench, FakeThreads
 
 
-class FakePool(HandlerThreads):
+class FakePool(DaemonThreads):
     """A thread pool that starts nothing."""
 
     def __init__(self) -> None:
@@ -90,7 +91,7 @@ class BlockingPoolTests(SynchronousTestCase):
 
     def test_threads_end_with_the_process(self) -> None:
         """A handler's thread that never returns does not keep the process alive."""
-        self.assertTrue(HandlerThreads.threadFactory(target=time.sleep).daemon)
+        self.assertTrue(DaemonThreads.threadFactory(target=time.sleep).daemon)
 
 
 class BlockingHandlerTests(SynchronousTestCase):

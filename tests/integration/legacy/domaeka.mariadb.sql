@@ -1,0 +1,195 @@
+-- Domaeka, as its last version leaves it.
+
+CREATE TABLE `kb_bot_devices` (
+  `id` int(11) unsigned NOT NULL AUTO_INCREMENT,
+  `bot_name` varchar(30) NOT NULL,
+  `device_id` varchar(100) NOT NULL,
+  `ip_address` varchar(45) DEFAULT NULL,
+  `client_type` varchar(50) DEFAULT NULL,
+  `client_version` varchar(20) DEFAULT NULL,
+  `status` enum('pending','approved','denied','revoked','blocked') NOT NULL DEFAULT 'pending',
+  `approved_at` datetime DEFAULT NULL,
+  `rejection_reason` text DEFAULT NULL,
+  `description` text DEFAULT NULL,
+  `max_message_size` int(11) NOT NULL DEFAULT 1048576,
+  `image_resize_width` int(11) NOT NULL DEFAULT 900,
+  `image_resize_enabled` tinyint(1) NOT NULL DEFAULT 1,
+  `created_at` datetime NOT NULL DEFAULT CURRENT_TIMESTAMP,
+  `updated_at` datetime DEFAULT NULL ON UPDATE CURRENT_TIMESTAMP,
+  PRIMARY KEY (`id`),
+  UNIQUE KEY `uk_bot_device` (`bot_name`,`device_id`),
+  KEY `idx_status` (`status`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
+
+CREATE TABLE `kb_rooms` (
+  `room_id` varchar(100) NOT NULL,
+  `bot_name` varchar(30) NOT NULL,
+  `device_id` varchar(100) NOT NULL,
+  `room_name` varchar(255) NOT NULL DEFAULT '',
+  `room_concurrency` int(11) DEFAULT 2,
+  `room_owners` json DEFAULT NULL,
+  `owner_type` enum('distributor','agency','branch') DEFAULT NULL,
+  `owner_id` varchar(50) DEFAULT NULL,
+  `log_settings` json DEFAULT NULL,
+  `status` enum('pending','approved','denied','revoked','blocked') NOT NULL DEFAULT 'pending',
+  `approved_at` datetime DEFAULT NULL,
+  `rejection_reason` text DEFAULT NULL,
+  `description` text DEFAULT NULL,
+  `created_at` datetime NOT NULL DEFAULT CURRENT_TIMESTAMP,
+  `updated_at` datetime DEFAULT NULL ON UPDATE CURRENT_TIMESTAMP,
+  PRIMARY KEY (`room_id`,`bot_name`,`device_id`),
+  KEY `idx_bot_name` (`bot_name`),
+  KEY `idx_status` (`status`),
+  KEY `idx_owner` (`owner_type`,`owner_id`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
+
+CREATE TABLE `kb_chat_logs` (
+  `id` bigint(20) unsigned NOT NULL AUTO_INCREMENT,
+  `channel_id` varchar(50) NOT NULL,
+  `user_hash` varchar(100) DEFAULT NULL,
+  `room_name` varchar(255) DEFAULT NULL,
+  `sender` varchar(100) DEFAULT NULL,
+  `message` text DEFAULT NULL,
+  `directive` varchar(30) DEFAULT NULL,
+  `message_type` varchar(20) NOT NULL DEFAULT 'text',
+  `is_meaningful` tinyint(1) NOT NULL DEFAULT 0,
+  `bot_name` varchar(30) DEFAULT NULL,
+  `is_mention` tinyint(1) NOT NULL DEFAULT 0,
+  `is_group_chat` tinyint(1) NOT NULL DEFAULT 0,
+  `log_id` varchar(50) DEFAULT NULL,
+  `client_timestamp` datetime DEFAULT NULL,
+  `server_timestamp` datetime NOT NULL DEFAULT CURRENT_TIMESTAMP,
+  `is_bot` tinyint(1) NOT NULL DEFAULT 0,
+  `is_our_bot_response` tinyint(1) NOT NULL DEFAULT 0,
+  `is_scheduled` tinyint(1) NOT NULL DEFAULT 0,
+  `created_at` datetime NOT NULL DEFAULT CURRENT_TIMESTAMP,
+  PRIMARY KEY (`id`),
+  KEY `idx_channel` (`channel_id`,`server_timestamp`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
+
+CREATE TABLE `kb_ping_monitor` (
+  `id` bigint(20) unsigned NOT NULL AUTO_INCREMENT,
+  `bot_name` varchar(30) NOT NULL,
+  `device_id` varchar(100) NOT NULL,
+  `client_ip` varchar(45) DEFAULT NULL,
+  `ping_time_ms` int(11) DEFAULT NULL,
+  `client_timestamp` datetime DEFAULT NULL,
+  `server_timestamp` datetime DEFAULT NULL,
+  `total_memory` int(11) DEFAULT NULL,
+  `memory_usage` int(11) DEFAULT NULL,
+  `memory_percent` decimal(5,2) DEFAULT NULL,
+  `message_queue_size` int(11) NOT NULL DEFAULT 0,
+  `active_rooms` int(11) NOT NULL DEFAULT 0,
+  `process_name` varchar(100) DEFAULT NULL,
+  `server_cpu_usage` decimal(5,2) DEFAULT 0.00,
+  `server_cpu_max` decimal(5,2) DEFAULT 0.00,
+  `server_memory_usage` decimal(10,2) DEFAULT 0.00,
+  `server_memory_max` decimal(10,2) DEFAULT 0.00,
+  `created_at` datetime NOT NULL DEFAULT CURRENT_TIMESTAMP,
+  PRIMARY KEY (`id`),
+  KEY `idx_bot_device` (`bot_name`,`device_id`),
+  KEY `idx_created_at` (`created_at`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
+
+CREATE TABLE `kb_system_monitor` (
+  `id` bigint(20) unsigned NOT NULL AUTO_INCREMENT,
+  `server_name` varchar(100) NOT NULL,
+  `cpu_percent` decimal(5,2) DEFAULT NULL,
+  `memory_total` bigint(20) DEFAULT NULL,
+  `memory_used` bigint(20) DEFAULT NULL,
+  `memory_percent` decimal(5,2) DEFAULT NULL,
+  `disk_usage_percent` decimal(5,2) DEFAULT NULL,
+  `active_connections` int(11) NOT NULL DEFAULT 0,
+  `message_queue_size` int(11) NOT NULL DEFAULT 0,
+  `created_at` timestamp NOT NULL DEFAULT CURRENT_TIMESTAMP,
+  PRIMARY KEY (`id`),
+  KEY `idx_created_at` (`created_at`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
+
+CREATE TABLE `kb_servers` (
+  `server_id` int(11) NOT NULL AUTO_INCREMENT,
+  `server_name` varchar(100) NOT NULL,
+  `server_host` varchar(255) NOT NULL,
+  `server_port` int(11) NOT NULL DEFAULT 0,
+  `status` enum('healthy','warning','critical','offline') NOT NULL DEFAULT 'healthy',
+  `description` text DEFAULT NULL,
+  `created_at` datetime NOT NULL DEFAULT CURRENT_TIMESTAMP,
+  `updated_at` datetime DEFAULT NULL ON UPDATE CURRENT_TIMESTAMP,
+  PRIMARY KEY (`server_id`),
+  UNIQUE KEY `uk_server_name` (`server_name`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
+
+CREATE TABLE `kb_server_processes` (
+  `id` int(11) NOT NULL AUTO_INCREMENT,
+  `server_id` int(11) NOT NULL,
+  `process_name` varchar(100) NOT NULL,
+  `port` int(11) NOT NULL,
+  `type` enum('test','live') NOT NULL DEFAULT 'test',
+  `pid` int(11) DEFAULT NULL,
+  `status` enum('stopped','starting','running','stopping','error','crashed') NOT NULL DEFAULT 'stopped',
+  `cpu_usage` decimal(5,2) DEFAULT 0.00,
+  `memory_usage` decimal(10,2) DEFAULT 0.00,
+  `last_heartbeat` datetime DEFAULT NULL,
+  `created_at` timestamp NOT NULL DEFAULT CURRENT_TIMESTAMP,
+  `updated_at` timestamp NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP,
+  PRIMARY KEY (`id`),
+  UNIQUE KEY `uk_process_name` (`process_name`),
+  UNIQUE KEY `uk_server_port` (`server_id`,`port`),
+  CONSTRAINT `fk_server_id` FOREIGN KEY (`server_id`) REFERENCES `kb_servers` (`server_id`) ON DELETE CASCADE
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
+
+CREATE TABLE `kb_schedule` (
+  `id` int(11) NOT NULL AUTO_INCREMENT,
+  `title` varchar(255) NOT NULL,
+  `description` text DEFAULT NULL,
+  `created_by_type` enum('distributor','agency','branch') NOT NULL,
+  `created_by_id` varchar(50) NOT NULL,
+  `created_by_mb_id` varchar(50) NOT NULL,
+  `target_bot_name` varchar(30) NOT NULL,
+  `target_device_id` varchar(100) DEFAULT NULL,
+  `target_room_id` varchar(100) NOT NULL,
+  `message_text` text DEFAULT NULL,
+  `message_images_1` json DEFAULT NULL,
+  `message_images_2` json DEFAULT NULL,
+  `image_storage_mode` enum('file','base64') NOT NULL DEFAULT 'file',
+  `send_interval_seconds` int(5) NOT NULL DEFAULT 1,
+  `media_wait_time_1` int(5) NOT NULL DEFAULT 0,
+  `media_wait_time_2` int(5) NOT NULL DEFAULT 0,
+  `schedule_type` enum('once','weekly','daily') NOT NULL,
+  `schedule_date` date DEFAULT NULL,
+  `schedule_time` time NOT NULL,
+  `schedule_times` json DEFAULT NULL,
+  `schedule_weekdays` set('monday','tuesday','wednesday','thursday','friday','saturday','sunday') DEFAULT NULL,
+  `valid_from` datetime NOT NULL,
+  `valid_until` datetime NOT NULL,
+  `status` enum('active','inactive','completed','error') NOT NULL DEFAULT 'active',
+  `last_sent_at` datetime DEFAULT NULL,
+  `next_send_at` datetime DEFAULT NULL,
+  `send_count` int(11) NOT NULL DEFAULT 0,
+  `created_at` datetime NOT NULL DEFAULT CURRENT_TIMESTAMP,
+  `updated_at` datetime NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP,
+  PRIMARY KEY (`id`),
+  KEY `idx_schedule_polling` (`status`,`next_send_at`,`valid_from`,`valid_until`),
+  KEY `idx_target` (`target_bot_name`,`target_device_id`)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
+
+CREATE TABLE `kb_schedule_logs` (
+  `id` int(11) NOT NULL AUTO_INCREMENT,
+  `schedule_id` int(11) NOT NULL,
+  `target_room_id` varchar(100) NOT NULL,
+  `sent_message_text` text DEFAULT NULL,
+  `sent_images_1` json DEFAULT NULL,
+  `sent_images_2` json DEFAULT NULL,
+  `send_components` varchar(50) DEFAULT NULL,
+  `status` enum('success','failed','partial') NOT NULL,
+  `error_message` text DEFAULT NULL,
+  `scheduled_at` datetime NOT NULL,
+  `started_at` datetime NOT NULL,
+  `completed_at` datetime DEFAULT NULL,
+  `duration_ms` int(11) DEFAULT NULL,
+  `created_at` datetime NOT NULL DEFAULT CURRENT_TIMESTAMP,
+  PRIMARY KEY (`id`),
+  KEY `idx_status_time` (`status`,`scheduled_at`),
+  CONSTRAINT `fk_schedule_logs_schedule` FOREIGN KEY (`schedule_id`) REFERENCES `kb_schedule` (`id`) ON DELETE CASCADE
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
+
