@@ -10,6 +10,7 @@ from twisted.application.service import Service
 from twisted.logger import Logger
 
 from relaytw import __version__
+from relaytw.admin.secrets import SecretsView
 from relaytw.admin.view import CloseRow, DeviceRow, Overview, PenaltyRow, RoomRow
 from relaytw.messages import ClientKey, PhoneInfo, Status
 from relaytw.services.bot_settings import SettingsKeeper
@@ -39,6 +40,7 @@ class Operator(Service):
         approvals: MemoryApprovals,
         settings: LiveSettings,
         keeper: SettingsKeeper,
+        secrets: SecretsView,
         now: Callable[[], float],
     ) -> None:
         self._relay_name = relay_name
@@ -50,6 +52,7 @@ class Operator(Service):
         self._settings = settings
         self._keeper = keeper
         self._now = now
+        self.secrets = secrets
         self._started_at = now()
         self._process = psutil.Process()
         self._log = Logger(namespace="relaytw.audit")

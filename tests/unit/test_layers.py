@@ -23,7 +23,7 @@ STAGES: tuple[tuple[str, ...], ...] = (
         "relaytw.logs",
         "relaytw.settings",
     ),
-    ("relaytw.errors",),
+    ("relaytw.errors", "relaytw.signers", "relaytw.twins"),
     (
         "relaytw.protocols",
         "relaytw.protocols.wire",
@@ -45,7 +45,7 @@ STAGES: tuple[tuple[str, ...], ...] = (
         "relaytw.admin",
         "relaytw.store",
     ),
-    ("relaytw.protocols.bridge",),
+    ("relaytw.protocols.bridge", "relaytw.keyring"),
     ("relaytw.services",),
     ("relaytw.cli", "relaytw.testing", "relaytw.wiring"),
     ("relaytw.tap",),
