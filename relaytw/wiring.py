@@ -20,6 +20,7 @@ from relaytw.daemons import DaemonThreads
 from relaytw.errors import ConfigError
 from relaytw.gate import Gate, GateSettings
 from relaytw.intake import IntakeSettings, Job, MemoryIntake
+from relaytw.keyring import Keyring
 from relaytw.lanes import Lanes
 from relaytw.messages import Reply
 from relaytw.metrics import Metrics
@@ -30,12 +31,16 @@ from relaytw.protocols import wire
 from relaytw.protocols.conversation import Conversation, SessionLimits
 from relaytw.registry import Registry
 from relaytw.services.acceptance import Acceptance
+from relaytw.services.bot_settings import KeeperSettings, SettingsKeeper
 from relaytw.services.closes import Closes
+from relaytw.services.live_settings import LiveSettings
 from relaytw.services.pings import Pings
+from relaytw.services.secrets import SecretKeeper
 from relaytw.services.sessions import HouseSettings, Sessions, Stages
 from relaytw.services.threads import BlockingPool
+from relaytw.signers import Signers
 from relaytw.store.connections import ConnectionSettings, make_pool
-from relaytw.store.database import Database, Unfit
+from relaytw.store.database import Database, Transactions, Unfit
 from relaytw.store.memory import MemoryApprovals
 from relaytw.store.startcheck import StartCheck, first_check
 from relaytw.store.times import WallClock
@@ -74,19 +79,13 @@ def _log_dropped(reply: Reply, why: str) -> None:
     _log.warn("a reply to {client} is dropped: {why}", client=reply.client, why=why, trace=reply.trace)
 
 
-def gate(
-    config: Config, credentials: Credentials, approvals: MemoryApprovals, now: Callable[[], float]
-) -> Gate:
+def keyring(config: Config, credentials: Credentials) -> Keyring:
+    """The secrets of the phones, and who signs with which."""
+    return Keyring(credentials, Signers(config.auth.signers))
+
+
+def gate(config: Config, keys: Keyring, approvals: MemoryApprovals, now: Callable[[], float]) -> Gate:
     """What decides whether a packet may enter."""
-    verifiers: dict[tuple[tuple[bytes, ...], str], wire.Verifier] = {}
-
-    def verifier_for(bot: str) -> wire.Verifier:
-        # Most bots share one secret; a verifier for each secret, not for each name a stranger invents.
-        known = credentials.secrets_for(bot)
-        if known not in verifiers:
-            verifiers[known] = wire.Verifier(*known)
-        return verifiers[known]
-
     settings = GateSettings(
         required=config.auth.required,
         max_clock_skew=config.auth.max_clock_skew,
@@ -96,7 +95,22 @@ def gate(
         total=config.dedup.total,
         twin_window=config.dedup.twin_window,
     )
-    return Gate(approvals=approvals, verifier_for=verifier_for, settings=settings, now=now)
+    return Gate(approvals=approvals, keys=keys, settings=settings, now=now)
+
+
+def secrets(
+    config: Config, reactor: Any, keys: Keyring, gate: Gate, sessions: Sessions, now: Callable[[], float]
+) -> SecretKeeper:
+    """What rotates and retires secrets while the relay runs."""
+    return SecretKeeper(
+        keyring=keys,
+        gate=gate,
+        is_connected=lambda client: sessions.stages.registry.live(client) is not None,
+        disconnect=sessions.roster.disconnect,
+        in_thread=lambda work: deferToThreadPool(reactor, reactor.getThreadPool(), work),
+        required=config.auth.required,
+        now=now,
+    )
 
 
 def outbox(config: Config, reactor: Any, metrics: Metrics, now: Callable[[], float]) -> Outbox:
@@ -133,7 +147,7 @@ def intake(config: Config, metrics: Metrics) -> MemoryIntake:
     return MemoryIntake(settings, paused)
 
 
-def lanes(config: Config) -> Lanes[Job]:
+def lanes(config: Config, settings: LiveSettings) -> Lanes[Job]:
     """The limits per room, per bot and in all."""
     limits = config.limits
     return Lanes(
@@ -142,6 +156,18 @@ def lanes(config: Config) -> Lanes[Job]:
         per_room=limits.per_room,
         reserved_consumers=limits.reserved_consumers,
         reserved_per_bot=limits.reserved_per_bot,
+        width_of=settings.width_of,
+        limit_of=settings.limit_of,
+    )
+
+
+def keeper(
+    config: Config, reactor: Any, database: Transactions, settings: LiveSettings, now: Callable[[], float]
+) -> SettingsKeeper:
+    """What keeps bots' settings in the database."""
+    keys = config.database
+    return SettingsKeeper(
+        database, settings, reactor, now, KeeperSettings(keys.refresh_interval, keys.bot_rows)
     )
 
 
@@ -167,6 +193,8 @@ def sessions(
     acceptance: Acceptance,
     outbox: Outbox,
     metrics: Metrics,
+    settings: LiveSettings,
+    keeper: SettingsKeeper,
     now: Callable[[], float],
 ) -> Sessions:
     """Everybody's conversations, joined to the stages they ask."""
@@ -184,8 +212,9 @@ def sessions(
     penalties = PenaltyBox(box, reactor.seconds())
     registry: Registry[Conversation] = Registry(limits.provisional_per_client)
     stages = Stages(
-        admission, penalties, approvals, gate, registry, pings, intake, acceptance, outbox, Closes(), metrics
-    )
+        admission, penalties, approvals, gate, registry, pings, intake, acceptance, outbox, Closes(), metrics,
+        settings.settings_of, keeper.seen,
+    )  # fmt: skip
     return Sessions(
         clock=reactor,
         now=now,

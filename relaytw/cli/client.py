@@ -10,7 +10,10 @@ from urllib.parse import urlsplit
 import click
 import msgspec
 
+from relaytw.admin.secrets import RetireSecret, SecretRetired, SecretRotated, SecretsStatus
 from relaytw.admin.shapes import (
+    Bot,
+    BotChange,
     Client,
     Close,
     Device,
@@ -99,6 +102,14 @@ class AdminClient:
         """Change a room's status; with `register` of one that was never heard of, too."""
         self._post("/api/v1/rooms/status", RoomStatus(bot, device, room_id, status, register))
 
+    def bots(self) -> list[Bot]:
+        """Every bot that has settings of its own."""
+        return self._get("/api/v1/bots", Listing[Bot]).items
+
+    def set_bot(self, change: BotChange) -> None:
+        """Change some of a bot's settings."""
+        self._post("/api/v1/bots/settings", change)
+
     def closes(self) -> list[Close]:
         """The last connections that ended or were refused, newest last."""
         return self._get("/api/v1/closes", Listing[Close]).items
@@ -111,8 +122,22 @@ class AdminClient:
         """Let a client out of the penalty box."""
         self._post("/api/v1/penalties/lift", Client(bot, device))
 
+    def secrets(self) -> SecretsStatus:
+        """How many secrets are valid for whom, and who signs with which."""
+        return self._get("/api/v1/secrets", SecretsStatus)
+
+    def rotate_secret(self) -> SecretRotated:
+        """Have a new secret made; the old one stays valid."""
+        return self._read(self._ask("POST", "/api/v1/secrets/rotate", None), SecretRotated)
+
+    def retire_secret(self, *, force: bool) -> SecretRetired:
+        """End the old secret; without `force` only if nobody is known to sign with it."""
+        return self._read(self._post("/api/v1/secrets/retire", RetireSecret(force)), SecretRetired)
+
     def _get(self, path: str, shape: type[Shape]) -> Shape:
-        data = self._ask("GET", path, None)
+        return self._read(self._ask("GET", path, None), shape)
+
+    def _read(self, data: bytes, shape: type[Shape]) -> Shape:
         try:
             return msgspec.json.decode(data, type=shape)
         except msgspec.DecodeError as error:
@@ -121,12 +146,12 @@ class AdminClient:
                 "is it a relay, and of the same version?"
             ) from error
 
-    def _post(self, path: str, body: msgspec.Struct) -> None:
+    def _post(self, path: str, body: msgspec.Struct) -> bytes:
         try:
             data = msgspec.json.encode(body)
         except UnicodeEncodeError as error:
             raise AdminError("the names given are not valid text") from error
-        self._ask("POST", path, data)
+        return self._ask("POST", path, data)
 
     def _ask(self, method: str, path: str, body: bytes | None) -> bytes:
         headers = {"Content-Type": "application/json"} if body is not None else {}

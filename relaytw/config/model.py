@@ -105,6 +105,7 @@ class AuthConfig(Secrets):
     required: bool = True
     max_clock_skew: Seconds = 300.0
     reconnect_window: SecondsOrNone = 60.0
+    signers: Count = 10_000
     approve_new_devices: bool = False
     approve_new_rooms: bool = False
     admins: tuple[str, ...] = ()
@@ -203,6 +204,7 @@ class DatabaseConfig(Section):
     refresh_interval: Seconds = 2.0
     lookup_patience: Seconds = 3.0
     pending_rows: Count = 1000
+    bot_rows: Count = 1000
     cached_devices: Count = 20_000
     cached_rooms: Count = 100_000
     chat_log: Literal["none", "metadata", "full"] = "full"

@@ -86,7 +86,11 @@ def connect(url: DatabaseUrl, settings: ConnectionSettings, query_timeout: float
         )
     arguments = mysql_arguments(url, settings)
     timeout = None if query_timeout is None else max(1, round(query_timeout))
-    return pymysql.connect(**{**arguments, "read_timeout": timeout, "write_timeout": timeout})
+    # Strict: what does not fit into a table must not be cut where nobody looks.
+    strict = "SET sql_mode='STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'"
+    return pymysql.connect(
+        **{**arguments, "read_timeout": timeout, "write_timeout": timeout, "init_command": strict}
+    )
 
 
 def make_file(url: DatabaseUrl) -> None:

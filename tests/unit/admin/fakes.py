@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from treq import content
@@ -18,10 +19,19 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IBodyProducer, IResponse
 from zope.interface import implementer
 
+from relaytw.admin.secrets import (
+    SecretRefused,
+    SecretRetired,
+    SecretRotated,
+    SecretSet,
+    SecretsStatus,
+    SecretUser,
+)
 from relaytw.admin.site import make_site
 from relaytw.admin.view import CloseRow, DeviceRow, Overview, PenaltyRow, RoomRow
 from relaytw.messages import ClientKey, CloseReason, Dialect, Monitoring, PhoneInfo, Status
 from relaytw.metrics import Metrics
+from relaytw.settings import BotSettings
 
 TOKEN = "open-sesame"
 ALICE = ClientKey("봇/1", "a b/c?d")
@@ -47,6 +57,33 @@ def phone(client: ClientKey = ALICE, **changes: Any) -> PhoneInfo:
     return PhoneInfo(**{**fields, **changes})
 
 
+class FakeSecrets:
+    """Secrets as the admin API sees them: what refuses, and what was forced."""
+
+    def __init__(self) -> None:
+        self.refusal: SecretRefused | None = None
+        self.forced: list[bool] = []
+
+    def status(self) -> SecretsStatus:
+        """One set with somebody in it."""
+        old = [SecretUser(*ALICE, secret=1, last_seen=1000.0, connected=True)]
+        common = SecretSet("relay-state/secret", True, [], 2, 900.5, 3, old)
+        return SecretsStatus(True, 800.0, 0, [common])
+
+    async def rotate(self) -> SecretRotated:
+        """As the relay does it."""
+        if self.refusal is not None:
+            raise self.refusal
+        return SecretRotated("/state/secret", "/state/secret.old", 900.5)
+
+    async def retire(self, *, force: bool) -> SecretRetired:
+        """As the relay does it."""
+        if self.refusal is not None and not force:
+            raise self.refusal
+        self.forced.append(force)
+        return SecretRetired(self.status().sets[0].old)
+
+
 class FakeView:
     """A relay as the admin API sees it, with every fact settable and every act remembered."""
 
@@ -60,7 +97,10 @@ class FakeView:
             CloseRow(1001.0, "192.0.2.9:1", None, CloseReason.HANDSHAKE_TIMEOUT, "", 10.0),
             CloseRow(1002.0, "192.0.2.7:2", ALICE, CloseReason.ZOMBIE, "3 strikes", 90.0),
         ]
+        self.bot_settings = {"Weather": BotSettings("Weather", admins=frozenset({"b", "a"}), per_bot=5)}
         self.failure: Exception | None = None
+
+        self.secrets = FakeSecrets()
 
     def ready(self) -> str | None:
         """Why not, or None."""
@@ -110,6 +150,24 @@ class FakeView:
             return False
         self.known_rooms[client, room_id] = status
         return True
+
+    def bots(self) -> Sequence[BotSettings]:
+        """The bots' settings."""
+        return list(self.bot_settings.values())
+
+    async def set_bot(
+        self, bot: str, values: Mapping[str, object], *, register: bool = False
+    ) -> BotSettings | None:
+        """As the relay does it."""
+        if self.failure is not None:
+            raise self.failure
+        if bot not in self.bot_settings and not register:
+            return None
+        settings = replace(self.bot_settings.get(bot, BotSettings(bot)), **values)  # type: ignore[arg-type]
+        if settings.faults():
+            raise ValueError(str(settings.faults()))
+        self.bot_settings[bot] = settings
+        return settings
 
     def closes(self) -> Sequence[CloseRow]:
         """The closes."""
