@@ -34,11 +34,13 @@ from relaytw.errors import ConfigError
 from relaytw.messages import Answer, ClientKey, Message, PhoneInfo
 from relaytw.metrics import Metrics
 from relaytw.protocols.bridge import BridgeFactory
+from relaytw.records import housekeeping, records
 from relaytw.services.acceptance import Acceptance
 from relaytw.services.admin import Operator
 from relaytw.services.dispatcher import Dispatcher, DispatchSettings
-from relaytw.services.housekeeping import Housekeeping
+from relaytw.services.housekeeping import Sweeps
 from relaytw.services.listener import Listener
+from relaytw.services.machine import MachineService, ThisMachine
 from relaytw.services.ordered import OrderedServices
 from relaytw.services.pings import Pings
 from relaytw.services.sessions import Sessions
@@ -154,6 +156,9 @@ class _Reach:
     def reply(self, message: Message, answer: Answer) -> None:
         self.dispatcher.reply(message, answer)
 
+    def busy(self) -> tuple[int, int]:
+        return self.sessions.connections, self.dispatcher.lanes.waiting
+
     def phone(self, client: ClientKey) -> PhoneInfo | None:
         return self.sessions.roster.phone(client)
 
@@ -187,6 +192,7 @@ def assemble(
     now: Callable[[], float] = time.time,
     random: Random | None = None,
     database: TransactionService | None = None,
+    machine: MachineService | None = None,
 ) -> Relay:
     """Build every object of a relay and join them.  Raises `ConfigError`.
 
@@ -203,6 +209,7 @@ def assemble(
     token = admin_token(config.admin.token_file, state_dir)
     if database is None:
         database = wiring.database(config, reactor, now)
+    machine = machine or ThisMachine(state_dir, reactor)
     router = Router(load_bots(config.bots.load))
     metrics, reach, limits = Metrics(), _Reach(), config.limits
 
@@ -215,6 +222,10 @@ def assemble(
     outbox = wiring.outbox(config, reactor, metrics, now)
     intake = wiring.intake(config, metrics)
     threads = wiring.threads(config, reactor)
+    kept = records(
+        config, reactor, now, database, metrics, machine=machine, busy=reach.busy, audit=_audit,
+        policy_of=lambda _client, _room: config.database.chat_log, directive_of=_first_word,
+    )  # fmt: skip
     dispatcher = Dispatcher(
         clock=reactor,
         lanes=wiring.lanes(config),
@@ -226,6 +237,7 @@ def assemble(
         settings=DispatchSettings(
             limits.processing_timeout, limits.cancel_grace, limits.drain_timeout, limits.consumers_max
         ),
+        note_answer=kept.chat_log.answer,
     )
     acceptance = Acceptance(
         gate=gate,
@@ -234,6 +246,7 @@ def assemble(
         dispatcher=dispatcher,
         context=reach,
         metrics=metrics,
+        chat_log=kept.chat_log,
         text_chars=limits.text_chars,
         admins=config.auth.admins,
         direct=config.relay.mode == "direct",
@@ -242,7 +255,7 @@ def assemble(
     )
     pings = Pings(reactor, random or SystemRandom(), interval=config.ping.interval, jitter=config.ping.jitter)
     sessions = wiring.sessions(
-        config, reactor, approvals, gate, pings, intake, acceptance, outbox, metrics, now
+        config, reactor, approvals, gate, pings, intake, acceptance, outbox, metrics, kept.ping_log, now
     )
     reach.dispatcher, reach.sessions = dispatcher, sessions
     operator = Operator(
@@ -252,6 +265,9 @@ def assemble(
         sessions=sessions,
         dispatcher=dispatcher,
         approvals=approvals,
+        database=database,
+        writer=kept.writer,
+        forgetting=kept.forgetting,
         now=now,
     )
     factory = BridgeFactory(sessions)
@@ -259,8 +275,9 @@ def assemble(
     relay = Relay(config, sessions, dispatcher, operator, factory, site)
     children = [
         database,
+        *kept.services,
         threads,
-        Housekeeping(reactor, gate, config.monitor.cleanup_interval),
+        *housekeeping(config, reactor, _sweeps(config, sessions, router), machine.memory_percent),
         pings,
         sessions,
         dispatcher,
@@ -271,6 +288,26 @@ def assemble(
     for child in children:
         child.setServiceParent(relay)
     return relay
+
+
+def _sweeps(config: Config, sessions: Sessions, router: Router) -> Sweeps:
+    """What can be forgotten; an emergency also takes what is not idle yet, and can be had again."""
+    stages, clock, idle = sessions.stages, sessions.clock, config.monitor.idle_client_ttl
+    usual = {
+        "ids and signatures": stages.gate.sweep,
+        "idle clients in the penalty box's count": lambda: stages.penalties.sweep(clock.seconds(), idle),
+        "idle clients' take-overs": lambda: stages.registry.sweep(clock.seconds(), idle),
+    }
+    emergency = {"bots' commands": router.forget_all, "closes": stages.closes.clear}
+    return Sweeps(usual, emergency)
+
+
+def _first_word(_bot: str, text: str) -> str:
+    return text.split(maxsplit=1)[0] if text.startswith("#") and text.strip("#") else ""
+
+
+def _audit(detail: str) -> None:
+    _log.info("operator: forgot {detail}", detail=detail)
 
 
 def _usable(key: str, make: Callable[[], S]) -> S:

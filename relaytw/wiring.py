@@ -30,6 +30,7 @@ from relaytw.protocols.conversation import Conversation, SessionLimits
 from relaytw.registry import Registry
 from relaytw.services.acceptance import Acceptance
 from relaytw.services.closes import Closes
+from relaytw.services.monitors import PingRecord
 from relaytw.services.pings import Pings
 from relaytw.services.sessions import HouseSettings, Sessions, Stages
 from relaytw.services.threads import BlockingPool
@@ -159,6 +160,7 @@ def sessions(
     acceptance: Acceptance,
     outbox: Outbox,
     metrics: Metrics,
+    ping_log: PingRecord,
     now: Callable[[], float],
 ) -> Sessions:
     """Everybody's conversations, joined to the stages they ask."""
@@ -176,7 +178,18 @@ def sessions(
     penalties = PenaltyBox(box, reactor.seconds())
     registry: Registry[Conversation] = Registry(limits.provisional_per_client)
     stages = Stages(
-        admission, penalties, approvals, gate, registry, pings, intake, acceptance, outbox, Closes(), metrics
+        admission,
+        penalties,
+        approvals,
+        gate,
+        registry,
+        pings,
+        intake,
+        acceptance,
+        outbox,
+        Closes(),
+        metrics,
+        ping_log,
     )
     return Sessions(
         clock=reactor,

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import NamedTuple, Protocol
 
 from relaytw.messages import ClientKey, CloseReason, PhoneInfo, Status
+
+
+class Unavailable(Exception):
+    """What was asked for cannot be done at the moment; the text says why."""
 
 
 class DeviceRow(NamedTuple):
@@ -51,6 +55,14 @@ class PenaltyRow(NamedTuple):
     times: int
 
 
+class Forgotten(NamedTuple):
+    """What was deleted of one person's chat: messages, and answers to them; is there `more`?"""
+
+    messages: int
+    answers: int
+    more: bool
+
+
 class Overview(NamedTuple):
     """The relay in one glance.  Memory and queues in bytes where named so, times in seconds."""
 
@@ -77,6 +89,10 @@ class Overview(NamedTuple):
     finished: int
     failed: int
     replies_sent: int
+    rows_waiting: int
+    rows_waiting_bytes: int
+    database_up: bool
+    database_errors: int
 
 
 class RelayView(Protocol):
@@ -118,3 +134,9 @@ class RelayView(Protocol):
 
     def disconnect(self, client: ClientKey) -> bool:
         """Close a client's connection; False if it is not connected."""
+
+    def forget(self, user_hash: str) -> Awaitable[Forgotten]:
+        """Delete some of what a person said and was answered; to be asked again while there is more.
+
+        Fails with `Unavailable`, with a sentence for the operator, while that cannot be done.
+        """

@@ -44,6 +44,12 @@ class Router:
         found = routes.prefix.match(message.text)
         return routes.fallback if found is None else routes.commands[found[0]]
 
+    def forget_all(self) -> int:
+        """Forget what was learned of every bot name, to learn it again when it is needed; of how many."""
+        count = len(self._routes)
+        self._routes.clear()
+        return count
+
     def _learn(self, name: str) -> _Routes:
         if len(self._routes) >= REMEMBERED:
             self._routes.clear()

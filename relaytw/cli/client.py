@@ -16,8 +16,10 @@ from relaytw.admin.shapes import (
     Device,
     DeviceStatus,
     ErrorBody,
+    Forgotten,
     Listing,
     Penalty,
+    Person,
     Phone,
     RelayStatus,
     Room,
@@ -107,8 +109,14 @@ class AdminClient:
         """Let a client out of the penalty box."""
         self._post("/api/v1/penalties/lift", Client(bot, device))
 
+    def forget(self, user_hash: str) -> Forgotten:
+        """Delete some of what a person said and was answered; to be asked again while there is more."""
+        return self._read(self._post("/api/v1/forget", Person(user_hash)), Forgotten)
+
     def _get(self, path: str, shape: type[Shape]) -> Shape:
-        data = self._ask("GET", path, None)
+        return self._read(self._ask("GET", path, None), shape)
+
+    def _read(self, data: bytes, shape: type[Shape]) -> Shape:
         try:
             return msgspec.json.decode(data, type=shape)
         except msgspec.DecodeError as error:
@@ -117,12 +125,12 @@ class AdminClient:
                 "is it a relay, and of the same version?"
             ) from error
 
-    def _post(self, path: str, body: msgspec.Struct) -> None:
+    def _post(self, path: str, body: msgspec.Struct) -> bytes:
         try:
             data = msgspec.json.encode(body)
         except UnicodeEncodeError as error:
             raise AdminError("the names given are not valid text") from error
-        self._ask("POST", path, data)
+        return self._ask("POST", path, data)
 
     def _ask(self, method: str, path: str, body: bytes | None) -> bytes:
         headers = {"Content-Type": "application/json"} if body is not None else {}

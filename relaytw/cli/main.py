@@ -20,6 +20,7 @@ _COMMANDS = {
     "disconnect": ("relaytw.cli.status:disconnect", "Close a phone's connection."),
     "closes": ("relaytw.cli.status:closes", "Connections that ended or were refused, and why."),
     "penalties": ("relaytw.cli.penalties:penalties", "The penalty box; let a phone out of it."),
+    "forget": ("relaytw.cli.forget:forget", "Delete what a person said."),
     "secret": ("relaytw.cli.local:secret", "The secret that phones sign with."),
     "config": ("relaytw.cli.local:config", "Check a configuration."),
     "phone": ("relaytw.cli.phone:phone", "A simulated phone, for people without one."),

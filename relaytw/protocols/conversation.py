@@ -191,6 +191,7 @@ class Conversation:
     ping_call: Any = None
     last_heard: float = 0.0
     last_ping: float = 0.0
+    last_pong: float = 0.0
     deaf_until: float = 0.0
     bad_in_a_row: int = 0
     messages: int = 0

@@ -43,6 +43,7 @@ from relaytw.protocols.session import converse
 from relaytw.registry import Registry
 from relaytw.services.acceptance import Acceptance
 from relaytw.services.closes import Closes
+from relaytw.services.monitors import PingRecord
 from relaytw.services.pings import Pings
 from relaytw.services.roster import Roster
 
@@ -82,6 +83,7 @@ class Stages:
     outbox: Outbox
     closes: Closes
     metrics: Metrics
+    ping_log: PingRecord
 
 
 class Sessions(Service):
@@ -256,12 +258,16 @@ class Sessions(Service):
         self.stages.metrics.pongs += 1
         if pong.monitoring is not None:
             conversation.monitoring = pong.monitoring
-        sent = pong.server_timestamp
+        sent, round_trip = pong.server_timestamp, None
         if sent is not None and conversation.pings and sent in conversation.pings:
             conversation.pings.remove(sent)
             conversation.pings = conversation.pings or None
             if conversation.link.reading and conversation.link.resumed_at <= conversation.last_ping:
-                conversation.round_trip_ms = int(self._now() * 1000) - sent
+                round_trip = conversation.round_trip_ms = int(self._now() * 1000) - sent
+        if conversation.key is not None:
+            since = conversation.last_pong or conversation.connected_at
+            self.stages.ping_log.note(conversation.key, conversation.host, pong, round_trip, since)
+            conversation.last_pong = self.clock.seconds()
 
     def ping(self, conversation: Conversation) -> None:
         """Ping this phone now."""

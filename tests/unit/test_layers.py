@@ -46,7 +46,7 @@ STAGES: tuple[tuple[str, ...], ...] = (
     ),
     ("relaytw.protocols.bridge",),
     ("relaytw.services",),
-    ("relaytw.cli", "relaytw.testing", "relaytw.wiring"),
+    ("relaytw.cli", "relaytw.testing", "relaytw.wiring", "relaytw.records"),
     ("relaytw.tap",),
 )
 #: What some stages must not know, wherever it stands.
