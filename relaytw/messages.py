@@ -60,6 +60,7 @@ class ErrorCode(StrEnum):
     NO_AUTH = "no_auth"
     WRONG_IDENTITY = "wrong_identity"
     BAD_SIGNATURE = "bad_signature"
+    UNKNOWN_BOT = "unknown_bot"
     STALE = "stale"
     REPLAY = "replay"
     NOT_APPROVED = "not_approved"

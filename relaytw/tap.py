@@ -218,7 +218,8 @@ def assemble(
         approve_new_rooms=config.auth.approve_new_rooms,
         now=now,
     )
-    gate = wiring.gate(config, credentials, approvals, now)
+    keys = wiring.keyring(config, credentials)
+    gate = wiring.gate(config, keys, approvals, now)
     outbox = wiring.outbox(config, reactor, metrics, now)
     intake = wiring.intake(config, metrics)
     threads = wiring.threads(config, reactor)
@@ -268,6 +269,7 @@ def assemble(
         database=database,
         writer=kept.writer,
         forgetting=kept.forgetting,
+        secrets=wiring.secrets(config, reactor, keys, gate, sessions, now),
         now=now,
     )
     factory = BridgeFactory(sessions)

@@ -19,6 +19,7 @@ from relaytw.credentials import Credentials
 from relaytw.daemons import DaemonThreads
 from relaytw.gate import Gate, GateSettings
 from relaytw.intake import IntakeSettings, Job, MemoryIntake
+from relaytw.keyring import Keyring
 from relaytw.lanes import Lanes
 from relaytw.messages import Reply
 from relaytw.metrics import Metrics
@@ -32,8 +33,10 @@ from relaytw.services.acceptance import Acceptance
 from relaytw.services.closes import Closes
 from relaytw.services.monitors import PingRecord
 from relaytw.services.pings import Pings
+from relaytw.services.secrets import SecretKeeper
 from relaytw.services.sessions import HouseSettings, Sessions, Stages
 from relaytw.services.threads import BlockingPool
+from relaytw.signers import Signers
 from relaytw.store.connections import ConnectionSettings, make_pool
 from relaytw.store.database import Database
 from relaytw.store.memory import MemoryApprovals
@@ -67,19 +70,13 @@ def _log_dropped(reply: Reply, why: str) -> None:
     _log.warn("a reply to {client} is dropped: {why}", client=reply.client, why=why, trace=reply.trace)
 
 
-def gate(
-    config: Config, credentials: Credentials, approvals: MemoryApprovals, now: Callable[[], float]
-) -> Gate:
+def keyring(config: Config, credentials: Credentials) -> Keyring:
+    """The secrets of the phones, and who signs with which."""
+    return Keyring(credentials, Signers(config.auth.signers))
+
+
+def gate(config: Config, keys: Keyring, approvals: MemoryApprovals, now: Callable[[], float]) -> Gate:
     """What decides whether a packet may enter."""
-    verifiers: dict[tuple[tuple[bytes, ...], str], wire.Verifier] = {}
-
-    def verifier_for(bot: str) -> wire.Verifier:
-        # Most bots share one secret; a verifier for each secret, not for each name a stranger invents.
-        known = credentials.secrets_for(bot)
-        if known not in verifiers:
-            verifiers[known] = wire.Verifier(*known)
-        return verifiers[known]
-
     settings = GateSettings(
         required=config.auth.required,
         max_clock_skew=config.auth.max_clock_skew,
@@ -89,7 +86,22 @@ def gate(
         total=config.dedup.total,
         twin_window=config.dedup.twin_window,
     )
-    return Gate(approvals=approvals, verifier_for=verifier_for, settings=settings, now=now)
+    return Gate(approvals=approvals, keys=keys, settings=settings, now=now)
+
+
+def secrets(
+    config: Config, reactor: Any, keys: Keyring, gate: Gate, sessions: Sessions, now: Callable[[], float]
+) -> SecretKeeper:
+    """What rotates and retires secrets while the relay runs."""
+    return SecretKeeper(
+        keyring=keys,
+        gate=gate,
+        is_connected=lambda client: sessions.stages.registry.live(client) is not None,
+        disconnect=sessions.roster.disconnect,
+        in_thread=lambda work: deferToThreadPool(reactor, reactor.getThreadPool(), work),
+        required=config.auth.required,
+        now=now,
+    )
 
 
 def outbox(config: Config, reactor: Any, metrics: Metrics, now: Callable[[], float]) -> Outbox:

@@ -14,6 +14,7 @@ from relaytw.admin.exposition import exposition, render
 from relaytw.admin.openapi import document
 from relaytw.admin.problems import Problem
 from relaytw.admin.routes import Reply, Route
+from relaytw.admin.secret_routes import SecretsApi
 from relaytw.admin.shapes import (
     Client,
     Close,
@@ -57,6 +58,7 @@ class AdminApi:
             Route("GET", "/api/v1/penalties", self.penalties, returns=Listing[Penalty]),
             Route("POST", "/api/v1/penalties/lift", self.lift_penalty, Client, Client),
             Route("POST", "/api/v1/forget", self.forget, Person, Forgotten),
+            *SecretsApi(self._view.secrets).routes(),
         ]
 
     def healthz(self) -> Reply:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Sequence
 from typing import NamedTuple, Protocol
 
+from relaytw.admin.secrets import SecretsView
 from relaytw.messages import ClientKey, CloseReason, PhoneInfo, Status
 
 
@@ -97,6 +98,10 @@ class Overview(NamedTuple):
 
 class RelayView(Protocol):
     """Everything the admin API needs from a running relay."""
+
+    @property
+    def secrets(self) -> SecretsView:
+        """The secrets that phones sign with."""
 
     def ready(self) -> str | None:
         """None when phones are served, else a sentence on why not."""

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import click
 import msgspec
 
+from relaytw.admin.secrets import RetireSecret, SecretRetired, SecretRotated, SecretsStatus
 from relaytw.admin.shapes import (
     Client,
     Close,
@@ -112,6 +113,18 @@ class AdminClient:
     def forget(self, user_hash: str) -> Forgotten:
         """Delete some of what a person said and was answered; to be asked again while there is more."""
         return self._read(self._post("/api/v1/forget", Person(user_hash)), Forgotten)
+
+    def secrets(self) -> SecretsStatus:
+        """How many secrets are valid for whom, and who signs with which."""
+        return self._get("/api/v1/secrets", SecretsStatus)
+
+    def rotate_secret(self) -> SecretRotated:
+        """Have a new secret made; the old one stays valid."""
+        return self._read(self._ask("POST", "/api/v1/secrets/rotate", None), SecretRotated)
+
+    def retire_secret(self, *, force: bool) -> SecretRetired:
+        """End the old secret; without `force` only if nobody is known to sign with it."""
+        return self._read(self._post("/api/v1/secrets/retire", RetireSecret(force)), SecretRetired)
 
     def _get(self, path: str, shape: type[Shape]) -> Shape:
         return self._read(self._ask("GET", path, None), shape)

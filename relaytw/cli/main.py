@@ -21,8 +21,8 @@ _COMMANDS = {
     "closes": ("relaytw.cli.status:closes", "Connections that ended or were refused, and why."),
     "penalties": ("relaytw.cli.penalties:penalties", "The penalty box; let a phone out of it."),
     "forget": ("relaytw.cli.forget:forget", "Delete what a person said."),
-    "secret": ("relaytw.cli.local:secret", "The secret that phones sign with."),
-    "config": ("relaytw.cli.local:config", "Check a configuration."),
+    "secret": ("relaytw.cli.secrets:secret", "The secret that phones sign with; rotate it."),
+    "config": ("relaytw.cli.configuration:config", "Check or show a configuration."),
     "phone": ("relaytw.cli.phone:phone", "A simulated phone, for people without one."),
     "simulate": ("relaytw.cli.simulate:simulate", "Many simulated phones, for load."),
 }

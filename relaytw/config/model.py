@@ -105,6 +105,7 @@ class AuthConfig(Secrets):
     required: bool = True
     max_clock_skew: Seconds = 300.0
     reconnect_window: SecondsOrNone = 60.0
+    signers: Count = 10_000
     approve_new_devices: bool = False
     approve_new_rooms: bool = False
     admins: tuple[str, ...] = ()

@@ -10,6 +10,7 @@ from twisted.application.service import Service
 from twisted.logger import Logger
 
 from relaytw import __version__
+from relaytw.admin.secrets import SecretsView
 from relaytw.admin.view import (
     CloseRow,
     DeviceRow,
@@ -45,6 +46,7 @@ class Operator(Service):
         database: Transactions,
         writer: RowWriter,
         forgetting: Forgetting,
+        secrets: SecretsView,
         now: Callable[[], float],
     ) -> None:
         self._relay_name = relay_name
@@ -57,6 +59,7 @@ class Operator(Service):
         self._writer = writer
         self._forgetting = forgetting
         self._now = now
+        self.secrets = secrets
         self._started_at = now()
         self._process = psutil.Process()
         self._log = Logger(namespace="relaytw.audit")

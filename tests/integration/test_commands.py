@@ -171,3 +171,37 @@ async def test_no_relay(site: Site) -> None:
         assert (said.code, said.out) == (1, "")
         assert "twistd -n relay" in said.err
         assert "Traceback" not in said.err
+
+
+@scenario(60)
+async def test_rotating_the_secret(site: Site) -> None:
+    """A secret is rotated under phones that are on, survives a kill, and is retired when nobody needs it."""
+    site.configure({"auth.approve_new_devices": True, "auth.approve_new_rooms": True})
+    relay = await site.start()
+    old = site.secret
+    phone = await site.phone("phone")
+    await phone.echoes("room", "before")
+
+    assert "secret.old" in await done(site, "secret", "rotate")
+    assert site.state("secret.old") == old
+    assert (await done(site, "secret", "show")).strip().encode() == site.secret != old
+    assert (await site.relayctl("secret", "rotate")).code == 1
+    await phone.echoes("room", "with the old one")
+    newcomer = await site.phone("newcomer")
+    await newcomer.echoes("room", "with the new one")
+    shown = await done(site, "secret", "status")
+    assert "1 clients sign with the newest, 1 with an older one" in shown
+    refused = await site.relayctl("secret", "retire")
+    assert (refused.code, "bot@phone" in refused.err) == (1, True)
+
+    relay.signal("KILL")
+    await relay.gone()
+    await site.start()
+    for device, secret in (("phone", old), ("newcomer", site.secret)):
+        again = await site.phone(device, secret=secret)
+        await again.echoes("room", "after the kill")
+    assert "bot phone" in re.sub(" +", " ", await done(site, "secret", "retire", "--yes"))
+    late = await site.phone("phone", secret=old)
+    late.wire.say("room", "# echo too late")
+    await eventually(lambda: late.errors == ["bad_signature"], "a refusal")
+    assert await site.say("# echo hi") == Said(0, "에코: hi\n", "")

@@ -22,7 +22,7 @@ STAGES: tuple[tuple[str, ...], ...] = (
         "relaytw.permits",
         "relaytw.logs",
     ),
-    ("relaytw.errors",),
+    ("relaytw.errors", "relaytw.signers", "relaytw.twins"),
     (
         "relaytw.protocols",
         "relaytw.protocols.wire",
@@ -44,7 +44,7 @@ STAGES: tuple[tuple[str, ...], ...] = (
         "relaytw.admin",
         "relaytw.store",
     ),
-    ("relaytw.protocols.bridge",),
+    ("relaytw.protocols.bridge", "relaytw.keyring"),
     ("relaytw.services",),
     ("relaytw.cli", "relaytw.testing", "relaytw.wiring", "relaytw.records"),
     ("relaytw.tap",),

@@ -18,6 +18,14 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IBodyProducer, IResponse
 from zope.interface import implementer
 
+from relaytw.admin.secrets import (
+    SecretRefused,
+    SecretRetired,
+    SecretRotated,
+    SecretSet,
+    SecretsStatus,
+    SecretUser,
+)
 from relaytw.admin.site import make_site
 from relaytw.admin.view import CloseRow, DeviceRow, Forgotten, Overview, PenaltyRow, RoomRow
 from relaytw.messages import ClientKey, CloseReason, Dialect, Monitoring, PhoneInfo, Status
@@ -47,6 +55,33 @@ def phone(client: ClientKey = ALICE, **changes: Any) -> PhoneInfo:
     return PhoneInfo(**{**fields, **changes})
 
 
+class FakeSecrets:
+    """Secrets as the admin API sees them: what refuses, and what was forced."""
+
+    def __init__(self) -> None:
+        self.refusal: SecretRefused | None = None
+        self.forced: list[bool] = []
+
+    def status(self) -> SecretsStatus:
+        """One set with somebody in it."""
+        old = [SecretUser(*ALICE, secret=1, last_seen=1000.0, connected=True)]
+        common = SecretSet("relay-state/secret", True, [], 2, 900.5, 3, old)
+        return SecretsStatus(True, 800.0, 0, [common])
+
+    async def rotate(self) -> SecretRotated:
+        """As the relay does it."""
+        if self.refusal is not None:
+            raise self.refusal
+        return SecretRotated("/state/secret", "/state/secret.old", 900.5)
+
+    async def retire(self, *, force: bool) -> SecretRetired:
+        """As the relay does it."""
+        if self.refusal is not None and not force:
+            raise self.refusal
+        self.forced.append(force)
+        return SecretRetired(self.status().sets[0].old)
+
+
 class FakeView:
     """A relay as the admin API sees it, with every fact settable and every act remembered."""
 
@@ -62,6 +97,8 @@ class FakeView:
         ]
         self.failure: Exception | None = None
         self.forgotten: list[str] = []
+
+        self.secrets = FakeSecrets()
 
     def ready(self) -> str | None:
         """Why not, or None."""
