@@ -11,7 +11,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
-from relaytw.messages import ClientKey, Pong
+from relaytw.messages import Pong
+from relaytw.protocols.conversation import Conversation
 from relaytw.services.loops import Regularly
 from relaytw.services.machine import Machine
 from relaytw.services.writer import RowWriter
@@ -58,10 +59,8 @@ class Sampler(Regularly):
 class PingRecord(Protocol):
     """Whoever keeps the pongs."""
 
-    def note(
-        self, client: ClientKey, address: str, pong: Pong, round_trip_ms: int | None, since: float
-    ) -> None:
-        """Write down a pong of a phone whose last one was heard at `since` on the relay's clock."""
+    def note(self, conversation: Conversation, pong: Pong, round_trip_ms: int | None) -> None:
+        """Write down a phone's pong."""
 
 
 class PingLog:
@@ -73,18 +72,23 @@ class PingLog:
         self._sampler = sampler
         self._now = now
 
-    def note(
-        self, client: ClientKey, address: str, pong: Pong, round_trip_ms: int | None, since: float
-    ) -> None:
-        """Write down a pong of a phone whose last one was heard at `since` on the relay's clock."""
-        auth = pong.auth
-        self._writer.write(
-            PINGS,
-            self._rows.row(
-                client, address, self._now(), round_trip_ms=round_trip_ms, monitoring=pong.monitoring,
-                phone_ms=auth.timestamp if auth is not None else None, load=self._sampler.since(since),
-            ),
-        )  # fmt: skip
+    def note(self, conversation: Conversation, pong: Pong, round_trip_ms: int | None) -> None:
+        """Write down a phone's pong, with what the relay took since the one before."""
+        client, auth = conversation.key, pong.auth
+        if client is None:
+            return
+        load = self._sampler.since(conversation.last_pong or conversation.connected_at)
+        conversation.last_pong = self._sampler.clock.seconds()
+        row = self._rows.row(
+            client,
+            conversation.host,
+            self._now(),
+            round_trip_ms=round_trip_ms,
+            phone_ms=auth.timestamp if auth is not None else None,
+            monitoring=pong.monitoring,
+            load=load,
+        )
+        self._writer.write(PINGS, row)
 
 
 class SystemMonitor(Regularly):

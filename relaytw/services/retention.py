@@ -25,6 +25,8 @@ EVERY = 3600.0
 #: Rows deleted, or looked at, in one transaction, and the seconds between two transactions.
 CHUNK = 1000
 PAUSE = 0.2
+#: Seconds that a stop waits for the chunk that is under way.
+STOP_PATIENCE = 5.0
 _DAY = 86_400
 
 
@@ -68,15 +70,16 @@ class Retention(Regularly):
         self._first = self.clock.callLater(FIRST, self.work)
 
     def stopService(self) -> Deferred[None] | None:
-        """Fires when the chunk that is under way is done."""
+        """Fires when the chunk that is under way is done, or takes too long."""
         super().stopService()
         if self._first is not None and self._first.active():
             self._first.cancel()
         if self._working is None:
             return None
         done: Deferred[None] = Deferred()
-        self._working.addCallback(done.callback)
-        return done
+        done.addTimeout(STOP_PATIENCE, self.clock)
+        self._working.addCallback(lambda _: None if done.called else done.callback(None))
+        return done.addErrback(lambda _: None)
 
     def work(self) -> Deferred[None] | None:
         """Delete what is too old, everywhere; not while it is being done."""

@@ -264,10 +264,7 @@ class Sessions(Service):
             conversation.pings = conversation.pings or None
             if conversation.link.reading and conversation.link.resumed_at <= conversation.last_ping:
                 round_trip = conversation.round_trip_ms = int(self._now() * 1000) - sent
-        if conversation.key is not None:
-            since = conversation.last_pong or conversation.connected_at
-            self.stages.ping_log.note(conversation.key, conversation.host, pong, round_trip, since)
-            conversation.last_pong = self.clock.seconds()
+        self.stages.ping_log.note(conversation, pong, round_trip)
 
     def ping(self, conversation: Conversation) -> None:
         """Ping this phone now."""

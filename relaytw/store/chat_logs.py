@@ -124,12 +124,12 @@ class ChatRows:
         self._phone_time, self._phone_time_stored = given, None
         try:
             at = datetime.fromisoformat(given)
-        except ValueError:
+            if at.tzinfo is None:
+                self._phone_time_stored = at.isoformat(" ", "seconds") if at >= _EARLIEST else None
+            elif at.timestamp() >= 0:
+                self._phone_time_stored = self._wall.text(at.timestamp())
+        except (ValueError, OverflowError):
             return
-        if at.tzinfo is not None:
-            self._phone_time_stored = self._wall.text(at.timestamp())
-        elif at >= _EARLIEST:
-            self._phone_time_stored = at.isoformat(" ", "seconds")
 
 
 def is_meaningful(text: str) -> int:
