@@ -136,7 +136,7 @@ class RowWriter(Service):
         left = Counter(kind.table for kind, _, _ in [*self._flying, *self._rows])
         if left:
             self._log.error(
-                "{count} rows could not be written before the stop and are lost: {tables}",
+                "{count} rows could not be written before the stop: {tables}",
                 count=left.total(), tables=dict(left),
             )  # fmt: skip
             self._metrics.rows_dropped.update(left)

@@ -161,6 +161,7 @@ _ANSWERS = Statement(
     .where(table.c.created_at >= bindparam("since"))
     .where(table.c.created_at <= bindparam("until"))
     .where(table.c.trace_id == bindparam("trace_id"))
+    .where(table.c.is_our_bot_response == bindparam("ours"))
 )
 _DELETE = delete_by_id(table)
 
@@ -179,7 +180,7 @@ def forget_person(
             at = wall.seconds(created_at)
             rows = transaction.all(
                 _ANSWERS, channel_id=channel_id, trace_id=trace,
-                since=wall.text(at), until=wall.text(at + answered_within),
+                since=wall.text(at), until=wall.text(at + answered_within), ours=1,
             )  # fmt: skip
             answers += [row[0] for row in rows]
     questions = {row[0] for row in found}
