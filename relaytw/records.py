@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from twisted.application.service import Service
+from twisted.internet.defer import Deferred
 
 from relaytw.config import Config
+from relaytw.gate import Room
+from relaytw.messages import ClientKey
 from relaytw.metrics import Metrics
 from relaytw.services.chat_log import ChatLog, PolicyOf
 from relaytw.services.forgetting import Forgetting
@@ -19,6 +22,7 @@ from relaytw.services.machine import MachineService
 from relaytw.services.monitors import Heartbeat, PingLog, Sampler, SystemMonitor
 from relaytw.services.retention import Days, Retention
 from relaytw.services.writer import RowWriter, WriterSettings
+from relaytw.settings import SettingsOf
 from relaytw.store.chat_logs import ChatRows
 from relaytw.store.database import Transactions
 from relaytw.store.pings import PingRows
@@ -47,10 +51,10 @@ def records(
     metrics: Metrics,
     *,
     machine: MachineService,
-    policy_of: PolicyOf,
+    settings_of: SettingsOf,
     directive_of: Callable[[str, str], str],
     busy: Callable[[], tuple[int, int]],
-    audit: Callable[[str], None],
+    audit: Callable[[str], Deferred[None]],
 ) -> Records:
     """The rows' writer and all who write by it; `busy` gives the connections and what waits in the queue."""
     keys, monitor, name = config.database, config.monitor, config.relay.name
@@ -63,8 +67,8 @@ def records(
         return WallClock(config.relay.timezone)
 
     chat_log = ChatLog(
-        writer=writer, rows=ChatRows(wall()), now=now, policy_of=policy_of, directive_of=directive_of,
-        text_chars=config.limits.text_chars,
+        writer=writer, rows=ChatRows(wall()), now=now, text_chars=config.limits.text_chars,
+        policy_of=_policies(keys.chat_log, settings_of), directive_of=directive_of,
     )  # fmt: skip
     system = SystemMonitor(
         reactor, monitor.system_interval,
@@ -105,6 +109,16 @@ def housekeeping(
         housekeeping=cleaner, collector=collector,
     )  # fmt: skip
     return [cleaner, collector, watch]
+
+
+def _policies(usual: str, settings_of: SettingsOf) -> PolicyOf:
+    """How much of a room's chat is kept: as it says itself, else its bot, else as is `usual`."""
+
+    def policy_of(client: ClientKey, room: Room | None) -> str:
+        own = room.settings.chat_log if room is not None else None
+        return own or settings_of(client.bot).chat_log or usual
+
+    return policy_of
 
 
 def _port(endpoints: tuple[str, ...]) -> int:

@@ -11,13 +11,14 @@ import gc
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random, SystemRandom
 from typing import Any, ClassVar, TypeVar
 
 from twisted.application.service import IService
 from twisted.application.strports import service as listening_service
+from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
 from twisted.logger import Logger
 from twisted.python import usage
@@ -30,20 +31,23 @@ from relaytw.bots.router import Router
 from relaytw.config import Config
 from relaytw.config import load as load_config
 from relaytw.credentials import Credentials, admin_token
-from relaytw.errors import ConfigError
-from relaytw.messages import Answer, ClientKey, Message, PhoneInfo
+from relaytw.errors import ConfigError, Unavailable
+from relaytw.messages import Answer, ClientKey, Message, PhoneInfo, SettingChange
 from relaytw.metrics import Metrics
 from relaytw.protocols.bridge import BridgeFactory
 from relaytw.records import housekeeping, records
 from relaytw.services.acceptance import Acceptance
-from relaytw.services.admin import Operator
+from relaytw.services.admin import OPERATOR, Operator
+from relaytw.services.bot_settings import SettingsKeeper
 from relaytw.services.dispatcher import Dispatcher, DispatchSettings
 from relaytw.services.housekeeping import Sweeps
 from relaytw.services.listener import Listener
+from relaytw.services.live_settings import Applier, LiveSettings
 from relaytw.services.machine import MachineService, ThisMachine
 from relaytw.services.ordered import OrderedServices
 from relaytw.services.pings import Pings
 from relaytw.services.sessions import Sessions
+from relaytw.store.bot_settings import note
 from relaytw.store.database import TransactionService
 from relaytw.store.memory import MemoryApprovals
 
@@ -123,6 +127,8 @@ class Relay(OrderedServices):
         sessions: Sessions,
         dispatcher: Dispatcher,
         operator: Operator,
+        settings: LiveSettings,
+        applier: Applier,
         factory: BridgeFactory,
         site: Site,
     ) -> None:
@@ -132,6 +138,8 @@ class Relay(OrderedServices):
         self.sessions = sessions
         self.dispatcher = dispatcher
         self.operator = operator
+        self.settings = settings
+        self.applier = applier
         self.factory = factory
         self.site = site
 
@@ -152,6 +160,7 @@ class _Reach:
     def __init__(self) -> None:
         self.dispatcher: Dispatcher
         self.sessions: Sessions
+        self.keeper: SettingsKeeper
 
     def reply(self, message: Message, answer: Answer) -> None:
         self.dispatcher.reply(message, answer)
@@ -161,6 +170,13 @@ class _Reach:
 
     def phone(self, client: ClientKey) -> PhoneInfo | None:
         return self.sessions.roster.phone(client)
+
+    async def reload_settings(self, message: Message) -> Sequence[SettingChange] | None:
+        try:
+            return await self.keeper.reload(message.user_hash or message.sender)
+        except Unavailable as error:
+            _log.warn("{error}", error=error, trace=message.trace)
+            return None
 
 
 def makeService(options: Options) -> IService:
@@ -210,7 +226,9 @@ def assemble(
     if database is None:
         database = wiring.database(config, reactor, now)
     machine = machine or ThisMachine(state_dir, reactor)
-    router = Router(load_bots(config.bots.load))
+    settings = LiveSettings()
+    keeper = wiring.keeper(config, reactor, database, settings, now)
+    router = Router(load_bots(config.bots.load), settings.settings_of)
     metrics, reach, limits = Metrics(), _Reach(), config.limits
 
     approvals = MemoryApprovals(
@@ -224,12 +242,12 @@ def assemble(
     intake = wiring.intake(config, metrics)
     threads = wiring.threads(config, reactor)
     kept = records(
-        config, reactor, now, database, metrics, machine=machine, busy=reach.busy, audit=_audit,
-        policy_of=lambda _client, _room: config.database.chat_log, directive_of=_first_word,
+        config, reactor, now, database, metrics, machine=machine, busy=reach.busy,
+        audit=_auditor(database, now), settings_of=settings.settings_of, directive_of=router.directive_of,
     )  # fmt: skip
     dispatcher = Dispatcher(
         clock=reactor,
-        lanes=wiring.lanes(config),
+        lanes=wiring.lanes(config, settings),
         intake=intake,
         outbox=outbox,
         find=router.find,
@@ -253,12 +271,27 @@ def assemble(
         direct=config.relay.mode == "direct",
         now=now,
         new_id=wiring.trace_ids(),
+        settings_of=settings.settings_of,
     )
     pings = Pings(reactor, random or SystemRandom(), interval=config.ping.interval, jitter=config.ping.jitter)
     sessions = wiring.sessions(
-        config, reactor, approvals, gate, pings, intake, acceptance, outbox, metrics, kept.ping_log, now
+        config,
+        reactor,
+        approvals,
+        gate,
+        pings,
+        intake,
+        acceptance,
+        outbox,
+        metrics,
+        settings,
+        keeper,
+        kept.ping_log,
+        now,
     )
-    reach.dispatcher, reach.sessions = dispatcher, sessions
+    applier = Applier(settings, router=router, dispatcher=dispatcher, roster=sessions.roster, metrics=metrics)
+    settings.changed = applier.bot_changed
+    reach.dispatcher, reach.sessions, reach.keeper = dispatcher, sessions, keeper
     operator = Operator(
         relay_name=config.relay.name,
         mode=config.relay.mode,
@@ -269,15 +302,18 @@ def assemble(
         database=database,
         writer=kept.writer,
         forgetting=kept.forgetting,
+        settings=settings,
+        keeper=keeper,
         secrets=wiring.secrets(config, reactor, keys, gate, sessions, now),
         now=now,
     )
     factory = BridgeFactory(sessions)
     site = make_site(operator, metrics, token)
-    relay = Relay(config, sessions, dispatcher, operator, factory, site)
+    relay = Relay(config, sessions, dispatcher, operator, settings, applier, factory, site)
     children = [
         database,
         *kept.services,
+        keeper,
         threads,
         *housekeeping(config, reactor, _sweeps(config, sessions, router), machine.memory_percent),
         pings,
@@ -304,12 +340,13 @@ def _sweeps(config: Config, sessions: Sessions, router: Router) -> Sweeps:
     return Sweeps(usual, emergency)
 
 
-def _first_word(_bot: str, text: str) -> str:
-    return text.split(maxsplit=1)[0] if text.startswith("#") and text.strip("#") else ""
+def _auditor(database: TransactionService, now: Callable[[], float]) -> Callable[[str], Deferred[None]]:
+    """Writes down that somebody was forgotten."""
 
+    def audit(detail: str) -> Deferred[None]:
+        return database.run(note, OPERATOR, "forget", None, detail, int(now() * 1000))
 
-def _audit(detail: str) -> None:
-    _log.info("operator: forgot {detail}", detail=detail)
+    return audit
 
 
 def _usable(key: str, make: Callable[[], S]) -> S:

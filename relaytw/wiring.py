@@ -30,7 +30,9 @@ from relaytw.protocols import wire
 from relaytw.protocols.conversation import Conversation, SessionLimits
 from relaytw.registry import Registry
 from relaytw.services.acceptance import Acceptance
+from relaytw.services.bot_settings import KeeperSettings, SettingsKeeper
 from relaytw.services.closes import Closes
+from relaytw.services.live_settings import LiveSettings
 from relaytw.services.monitors import PingRecord
 from relaytw.services.pings import Pings
 from relaytw.services.secrets import SecretKeeper
@@ -38,7 +40,7 @@ from relaytw.services.sessions import HouseSettings, Sessions, Stages
 from relaytw.services.threads import BlockingPool
 from relaytw.signers import Signers
 from relaytw.store.connections import ConnectionSettings, make_pool
-from relaytw.store.database import Database
+from relaytw.store.database import Database, Transactions
 from relaytw.store.memory import MemoryApprovals
 from relaytw.store.times import WallClock
 from relaytw.store.upgrade import prepare
@@ -138,7 +140,7 @@ def intake(config: Config, metrics: Metrics) -> MemoryIntake:
     return MemoryIntake(settings, paused)
 
 
-def lanes(config: Config) -> Lanes[Job]:
+def lanes(config: Config, settings: LiveSettings) -> Lanes[Job]:
     """The limits per room, per bot and in all."""
     limits = config.limits
     return Lanes(
@@ -147,6 +149,18 @@ def lanes(config: Config) -> Lanes[Job]:
         per_room=limits.per_room,
         reserved_consumers=limits.reserved_consumers,
         reserved_per_bot=limits.reserved_per_bot,
+        width_of=settings.width_of,
+        limit_of=settings.limit_of,
+    )
+
+
+def keeper(
+    config: Config, reactor: Any, database: Transactions, settings: LiveSettings, now: Callable[[], float]
+) -> SettingsKeeper:
+    """What keeps bots' settings in the database."""
+    keys = config.database
+    return SettingsKeeper(
+        database, settings, reactor, now, KeeperSettings(keys.refresh_interval, keys.bot_rows)
     )
 
 
@@ -172,6 +186,8 @@ def sessions(
     acceptance: Acceptance,
     outbox: Outbox,
     metrics: Metrics,
+    settings: LiveSettings,
+    keeper: SettingsKeeper,
     ping_log: PingRecord,
     now: Callable[[], float],
 ) -> Sessions:
@@ -190,19 +206,9 @@ def sessions(
     penalties = PenaltyBox(box, reactor.seconds())
     registry: Registry[Conversation] = Registry(limits.provisional_per_client)
     stages = Stages(
-        admission,
-        penalties,
-        approvals,
-        gate,
-        registry,
-        pings,
-        intake,
-        acceptance,
-        outbox,
-        Closes(),
-        metrics,
-        ping_log,
-    )
+        admission, penalties, approvals, gate, registry, pings, intake, acceptance, outbox, Closes(), metrics,
+        ping_log, settings.settings_of, keeper.seen,
+    )  # fmt: skip
     return Sessions(
         clock=reactor,
         now=now,

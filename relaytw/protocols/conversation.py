@@ -68,6 +68,9 @@ class Link(Protocol):
     def hang_up(self, *, at_once: bool) -> None:
         """Close after what was said is written, or without waiting for that."""
 
+    def limit_lines(self, length: int) -> None:
+        """Take lines of so many bytes from now on; those read but not handed on are judged by it too."""
+
     def drain(self) -> None:
         """Hand on every complete line that was already read, back-pressure or not."""
 
@@ -218,6 +221,17 @@ class Conversation:
     def busy(self, seconds: float) -> None:
         """The phone is sending media and hears nothing for so long."""
         self.deaf_until = max(self.deaf_until, self.clock.seconds() + seconds)
+
+    def answered(self, sent: int | None, now: int) -> int | None:
+        """The round trip of the ping `sent` then, in ms; None if there was none, or we were not reading."""
+        if sent is None or not self.pings or sent not in self.pings:
+            return None
+        self.pings.remove(sent)
+        self.pings = self.pings or None
+        if not self.link.reading or self.link.resumed_at > self.last_ping:
+            return None
+        self.round_trip_ms = now - sent
+        return self.round_trip_ms
 
     def hold(self, heard: Heard) -> bool:
         """Keep a line for later; False (and the end is near) when there is no room for it."""

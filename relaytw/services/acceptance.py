@@ -1,7 +1,8 @@
 """From a checked chat packet to an accepted message in its lane.
 
-Duplicates, phones in restricted mode, rooms that are not approved and texts that are too long end
-here, counted.  What remains is charged to its connection, accepted by the batch and dispatched.
+Duplicates, phones in restricted mode, rooms that are not approved, texts that are too long and what
+is said to paused bots or in muted rooms end here, counted.  What remains is charged to its
+connection, accepted by the batch and dispatched.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from relaytw.metrics import Metrics
 from relaytw.protocols.conversation import Conversation
 from relaytw.services.chat_log import ChatRecord
 from relaytw.services.dispatcher import Dispatcher
+from relaytw.settings import BotSettings, SettingsOf
 
 #: Looking a member up in its enumeration takes ten times as long as looking up a name.
 _APPROVED = Status.APPROVED
@@ -47,6 +49,7 @@ class Acceptance:
         direct: bool,
         now: Callable[[], float],
         new_id: Callable[[], str],
+        settings_of: SettingsOf = BotSettings,
     ) -> None:
         self._gate = gate
         self._approvals = approvals
@@ -60,6 +63,7 @@ class Acceptance:
         self._direct = direct
         self._now = now
         self._new_id = new_id
+        self._settings_of = settings_of
         self._batch: list[Job] = []
         self._lookups: list[tuple[Deferred[Room], LaneKey, bool]] = []
         self._unlogged: dict[LaneKey, list[tuple[Chat, Message]]] = {}
@@ -86,8 +90,9 @@ class Acceptance:
             conversation.desk.rebuke(conversation, ErrorCode.TEXT_TOO_LONG, why)
             return
         room_id = chat.channel_id or chat.room
+        settings = self._settings_of(client.bot)
         room = self._approvals.room(client, room_id, chat.room)
-        message = self._message(client, chat, name, trace, now)
+        message = self._message(client, chat, name, trace, now, settings)
         if not isinstance(room, Room):
             lane = LaneKey(client.bot, client.device, room_id)
             self._lookups.append((room, lane, not self._dispatcher.lanes.held(lane)))
@@ -96,6 +101,9 @@ class Acceptance:
         else:
             message.chat_log = self._chat_log.question(client, chat, trace, now, room)
             if room.status is not _APPROVED and not self._may_talk(room):
+                return
+            if settings.paused or room.settings.muted:
+                self._count_silent(settings, 1)
                 return
             if room.lane is None:
                 room.lane = LaneKey(client.bot, client.device, room_id)
@@ -116,7 +124,9 @@ class Acceptance:
         if self._lookups:
             self._await_lookups()
 
-    def _message(self, client: ClientKey, chat: Chat, name: str, trace: str, now: float) -> Message:
+    def _message(
+        self, client: ClientKey, chat: Chat, name: str, trace: str, now: float, settings: BotSettings
+    ) -> Message:
         return Message(
             name,
             trace,
@@ -128,7 +138,7 @@ class Acceptance:
             chat.user_hash,
             chat.is_group_chat,
             chat.is_mention,
-            chat.user_hash in self._admins,
+            chat.user_hash in self._admins or chat.user_hash in settings.admins,
             now,
             False,
             self._context,
@@ -149,6 +159,12 @@ class Acceptance:
             )  # fmt: skip
         return False
 
+    def _count_silent(self, settings: BotSettings, messages: int) -> None:
+        if settings.paused:
+            self._metrics.paused += messages
+        else:
+            self._metrics.muted += messages
+
     def _await_lookups(self) -> None:
         # A room that is being looked up has its lane held, and its messages are in it by now: they wait
         # in their order, and nobody else's do.  The first answer decides.
@@ -162,7 +178,10 @@ class Acceptance:
 
     def _answered(self, room: Room, lane: LaneKey) -> None:
         self._log_held(lane, room)
-        self._dispatcher.release(lane, approved=self._may_talk(room))
+        may_talk, settings = self._may_talk(room), self._settings_of(lane.bot)
+        if may_talk and (settings.paused or room.settings.muted):
+            self._count_silent(settings, self._dispatcher.drop(lane))
+        self._dispatcher.release(lane, approved=may_talk)
 
     def _unanswered(self, failure: Failure, lane: LaneKey) -> None:
         self._log.failure("room {lane} could not be looked up; its messages are not run", failure, lane=lane)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import psutil
@@ -18,15 +18,21 @@ from relaytw.admin.view import (
     Overview,
     PenaltyRow,
     RoomRow,
-    Unavailable,
 )
+from relaytw.errors import Unavailable
 from relaytw.messages import ClientKey, PhoneInfo, Status
+from relaytw.services.bot_settings import SettingsKeeper
 from relaytw.services.dispatcher import Dispatcher
 from relaytw.services.forgetting import Forgetting
+from relaytw.services.live_settings import LiveSettings
 from relaytw.services.sessions import Sessions
 from relaytw.services.writer import RowWriter
+from relaytw.settings import BotSettings, public_name
 from relaytw.store.database import DatabaseAway, Transactions
 from relaytw.store.memory import MemoryApprovals
+
+#: Who acts by the admin API, as the audit table names him.
+OPERATOR = "operator"
 
 
 class Operator(Service):
@@ -46,6 +52,8 @@ class Operator(Service):
         database: Transactions,
         writer: RowWriter,
         forgetting: Forgetting,
+        settings: LiveSettings,
+        keeper: SettingsKeeper,
         secrets: SecretsView,
         now: Callable[[], float],
     ) -> None:
@@ -58,6 +66,8 @@ class Operator(Service):
         self._database = database
         self._writer = writer
         self._forgetting = forgetting
+        self._settings = settings
+        self._keeper = keeper
         self._now = now
         self.secrets = secrets
         self._started_at = now()
@@ -137,6 +147,20 @@ class Operator(Service):
             return False
         self._act("room {room_id} of {client} is now {status}", room_id=room_id, client=client, status=status)
         return True
+
+    def bots(self) -> Sequence[BotSettings]:
+        """Every bot that has settings of its own, by name."""
+        return self._settings.everyone()
+
+    async def set_bot(
+        self, bot: str, values: Mapping[str, object], *, register: bool = False
+    ) -> BotSettings | None:
+        """Change these of a bot's settings, at once for live connections; None if it is unknown."""
+        settings = await self._keeper.set_bot(bot, values, OPERATOR, register=register)
+        if settings is not None:
+            names = ", ".join(map(public_name, values))
+            self._act("settings of {bot} are changed: {names}", bot=bot, names=names)
+        return settings
 
     def closes(self) -> Sequence[CloseRow]:
         """The last connections that ended or were refused, newest last."""

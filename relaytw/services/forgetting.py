@@ -27,7 +27,7 @@ class Forgetting:
 
     def __init__(
         self, database: Transactions, writer: RowWriter, wall: WallClock, answered_within: float,
-        audit: Callable[[str], None],
+        audit: Callable[[str], Deferred[None]],
     ) -> None:  # fmt: skip
         self.others: list[Forgetter] = []
         self._database = database
@@ -54,5 +54,5 @@ class Forgetting:
         if not more:
             for forgetter in self.others:
                 questions += await forgetter(user_hash)
-        self._audit(f"{user_hash[:SHOWN]}…: {questions} messages and {answers} answers to them")
+        await self._audit(f"{user_hash[:SHOWN]}…: {questions} messages and {answers} answers to them")
         return Forgotten(questions, answers, more)

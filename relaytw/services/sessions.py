@@ -45,7 +45,8 @@ from relaytw.services.acceptance import Acceptance
 from relaytw.services.closes import Closes
 from relaytw.services.monitors import PingRecord
 from relaytw.services.pings import Pings
-from relaytw.services.roster import Roster
+from relaytw.services.roster import Roster, named
+from relaytw.settings import BotSettings, SettingsOf
 
 #: After these the phone may not have got what was written last.
 _DEAD = frozenset(
@@ -84,6 +85,8 @@ class Stages:
     closes: Closes
     metrics: Metrics
     ping_log: PingRecord
+    settings_of: SettingsOf = BotSettings
+    bot_seen: Callable[[str], None] = lambda _bot: None
 
 
 class Sessions(Service):
@@ -106,7 +109,7 @@ class Sessions(Service):
         self.lines_per_turn = settings.lines_per_turn
         self.write_timeout = settings.write_timeout
         self.stages = stages
-        self.roster = Roster(stages.registry, clock, now)
+        self.roster = Roster(stages.registry, clock, now, stages.settings_of, settings.line_bytes)
         self._now = now
         self._limits = limits
         self._proof_required = settings.proof_required
@@ -225,7 +228,7 @@ class Sessions(Service):
             old.link.drain()
             stages.admission.inherit(old, conversation)
             stages.metrics.takeovers += 1
-            fight = stages.registry.took_over(key, _named(old), _named(conversation), now)
+            fight = stages.registry.took_over(key, named(old), named(conversation), now)
             if fight is not None:
                 self._log.warn(
                     "{client} is fought over by {one} and {other}: two phones with one identity, "
@@ -234,6 +237,7 @@ class Sessions(Service):
                 )  # fmt: skip
         stages.registry.join(key, conversation)
         conversation.proven = True
+        stages.bot_seen(key.bot)
         stages.penalties.proved(key, conversation.host)
         stages.outbox.attach(key, conversation, conversation.handshake.dialect)
         stages.pings.begin(conversation)
@@ -258,12 +262,7 @@ class Sessions(Service):
         self.stages.metrics.pongs += 1
         if pong.monitoring is not None:
             conversation.monitoring = pong.monitoring
-        sent, round_trip = pong.server_timestamp, None
-        if sent is not None and conversation.pings and sent in conversation.pings:
-            conversation.pings.remove(sent)
-            conversation.pings = conversation.pings or None
-            if conversation.link.reading and conversation.link.resumed_at <= conversation.last_ping:
-                round_trip = conversation.round_trip_ms = int(self._now() * 1000) - sent
+        round_trip = conversation.answered(pong.server_timestamp, int(self._now() * 1000))
         self.stages.ping_log.note(conversation, pong, round_trip)
 
     def ping(self, conversation: Conversation) -> None:
@@ -334,6 +333,7 @@ class Sessions(Service):
             return
         conversation.pass_ = stages.gate.issue(device)
         conversation.account = stages.intake.account(conversation.link)
+        self.roster.limit_lines(conversation)
         approved = device.status is Status.APPROVED
         self._answer(
             conversation, approved, texts.HANDSHAKE_APPROVED if approved else texts.HANDSHAKE_PENDING
@@ -344,7 +344,9 @@ class Sessions(Service):
             client=key, status=device.status, version=handshake.version,
             dialect=handshake.dialect, peer=conversation.peer,
         )  # fmt: skip
-        if not approved:
+        if approved:
+            stages.bot_seen(key.bot)
+        else:
             self._say_how_to_approve(key)
         if rival is not None:
             oldest = stages.registry.doubt(key, conversation)
@@ -391,8 +393,3 @@ class Sessions(Service):
         self._log.failure("{client} could not be looked up", failure, client=conversation.key)
         text = "the relay cannot look this device up at the moment; try again later"
         conversation.session.end(Ending(CloseReason.INTERNAL, text, ErrorCode.INTERNAL))
-
-
-def _named(conversation: Conversation) -> str:
-    info = conversation.handshake.device_info if conversation.handshake else ""
-    return f"{conversation.peer} ({info})" if info else conversation.peer

@@ -78,6 +78,41 @@ async def test_approving_a_live_phone(site: Site) -> None:
 
 
 @scenario(30)
+async def test_settings_of_a_bot(open_site: Site) -> None:
+    """A bot is known once its phone is; what is set for it holds on the connection that is on, and later."""
+    site = open_site
+    relay = await site.start()
+    phone = await site.phone("phone", bot="my bot")
+    await phone.echoes("room", "one")
+
+    async def known() -> str:
+        return await done(site, "bots", "list")
+
+    await eventually_asked(known, lambda out: "my bot" in out, "the bot")
+    await done(site, "bots", "set", "my bot", "prefix=!", "per_room=1", "max_message_size=4096")
+    phone.wire.say("room", "! echo two")
+    await phone.hears("에코: two")
+    await done(site, "bots", "pause", "my bot")
+    phone.wire.say("room", "! echo not now")
+    await eventually_asked(site.ask_metrics, lambda text: "relaytw_paused_total 1.0" in text, "a message")
+    await done(site, "bots", "resume", "my bot")
+    shown = json.loads(await done(site, "bots", "show", "my bot", "--json"))
+    assert (shown["prefix"], shown["per_room"], shown["paused"]) == ("!", 1, False)
+    refused = await site.relayctl("bots", "set", "my bto", "prefix=?")
+    assert (refused.code, refused.err) == (1, "Error: no bot my bto was seen yet\n")
+
+    relay.signal("TERM")
+    await relay.gone()
+    await site.start()
+    again = await site.phone("phone", bot="my bot")
+    again.wire.say("room", "! echo three")
+    await again.hears("에코: three")
+    assert phone.texts + again.texts == ["에코: one", "에코: two", "에코: three"]
+    again.wire.say("room", "x" * 5000)
+    await eventually(lambda: again.gone, "the end of a phone whose line is too long")
+
+
+@scenario(30)
 async def test_lists(shared: Site) -> None:
     """Status, phones, devices, rooms and closes show what there is, as tables and as JSON."""
     phone = await shared.phone("lists", bot="목록")

@@ -30,7 +30,12 @@ class ForgettingTests(SynchronousTestCase):
         self.writer.startService()
         self.rows = ChatRows(WALL)
         self.audit: list[str] = []
-        self.forgetting = Forgetting(self.database, self.writer, WALL, 305.0, self.audit.append)
+        self.forgetting = Forgetting(self.database, self.writer, WALL, 305.0, self.note)
+
+    def note(self, detail: str) -> Deferred[None]:
+        """Stands for the audit table."""
+        self.audit.append(detail)
+        return succeed(None)
 
     def say(self, count: int, user_hash: str = HASH) -> None:
         """Have somebody say something so many times."""
