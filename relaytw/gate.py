@@ -17,6 +17,7 @@ from twisted.internet.defer import Deferred
 
 from relaytw.errors import Refused
 from relaytw.messages import Auth, Chat, ClientKey, ErrorCode, Handshake, Status
+from relaytw.settings import USUAL_ROOM, RoomSettings
 
 #: Later than any time that stands for never.
 _EVER = 1e-9
@@ -30,8 +31,9 @@ NAMELESS = frozenset({"", "unknown", "null", "none", "undefined"})
 class Device:
     """A device as the approvals know it; shared, so a change of status is seen at once.
 
-    `uuid` is the deviceUUID it was pinned to, None before its first valid signature.  Times in
-    seconds since the epoch.
+    `uuid` is the deviceUUID it was pinned to, None before its first valid signature.  Its longest
+    line in bytes and its pictures' width in pixels are None where its bot's hold.  Times in seconds
+    since the epoch.
     """
 
     client: ClientKey
@@ -41,9 +43,11 @@ class Device:
     version: str
     created_at: float
     updated_at: float
+    line_bytes: int | None = None
+    image_width: int | None = None
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, weakref_slot=True)
 class Room:
     """A room of one client as the approvals know it; shared likewise.
 
@@ -59,6 +63,7 @@ class Room:
     updated_at: float
     reported: bool = False
     lane: Any = None
+    settings: RoomSettings = USUAL_ROOM
 
 
 class Approvals(Protocol):

@@ -6,7 +6,7 @@ said once, here; how it looks on the wire is the codec's business (`relaytw.prot
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple, Protocol
@@ -216,7 +216,11 @@ Answer = str | Text | Media | Sequence[str | Text | Media] | None
 
 @dataclass(frozen=True, slots=True)
 class PhoneInfo:
-    """A snapshot of a connected phone.  Times in seconds since the epoch, round trip in ms."""
+    """A snapshot of a connected phone.
+
+    Times in seconds since the epoch, round trip in ms; pictures for it shall be `image_width` pixels
+    wide at most.
+    """
 
     client: ClientKey
     dialect: Dialect
@@ -230,6 +234,16 @@ class PhoneInfo:
     monitoring: Monitoring | None
     messages: int
     proven: bool
+    image_width: int = 900
+
+
+class SettingChange(NamedTuple):
+    """One setting of a bot that has changed, as people read it."""
+
+    bot: str
+    name: str
+    before: str
+    after: str
 
 
 class Context(Protocol):
@@ -240,6 +254,12 @@ class Context(Protocol):
 
     def phone(self, client: ClientKey) -> PhoneInfo | None:
         """The phone of this client, or None if it is not connected."""
+
+    def reload_settings(self, message: Message) -> Awaitable[Sequence[SettingChange] | None]:
+        """Read every bot's settings anew because this message asks for it: what has changed.
+
+        None if they cannot be read at the moment.
+        """
 
 
 @dataclass(slots=True)

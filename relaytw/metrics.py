@@ -43,9 +43,9 @@ class Metrics:
 
     __slots__ = (
         "accepted", "answered", "closes", "connects", "decode", "duplicates", "errors", "failed", "finished",
-        "late_answers", "lines", "overlong_texts", "pauses", "pings", "pongs", "process", "redelivered",
-        "replies_cut", "replies_dropped", "replies_sent", "restricted", "room_refused", "send", "stalls",
-        "takeovers", "timed_out", "unhandled", "unknown_events", "wait",
+        "late_answers", "lines", "muted", "overlong_texts", "paused", "pauses", "pings", "pongs", "process",
+        "redelivered", "replies_cut", "replies_dropped", "replies_sent", "restricted", "room_refused", "send",
+        "stalls", "takeovers", "timed_out", "unhandled", "unknown_events", "wait",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -61,6 +61,8 @@ class Metrics:
         self.duplicates = 0
         self.restricted = 0
         self.room_refused = 0
+        self.paused = 0
+        self.muted = 0
         self.overlong_texts = 0
         self.redelivered = 0
         self.unhandled = 0

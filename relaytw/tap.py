@@ -11,7 +11,7 @@ import gc
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random, SystemRandom
 from typing import Any, ClassVar, TypeVar
@@ -30,15 +30,17 @@ from relaytw.bots.router import Router
 from relaytw.config import Config
 from relaytw.config import load as load_config
 from relaytw.credentials import Credentials, admin_token
-from relaytw.errors import ConfigError
-from relaytw.messages import Answer, ClientKey, Message, PhoneInfo
+from relaytw.errors import ConfigError, Unavailable
+from relaytw.messages import Answer, ClientKey, Message, PhoneInfo, SettingChange
 from relaytw.metrics import Metrics
 from relaytw.protocols.bridge import BridgeFactory
 from relaytw.services.acceptance import Acceptance
 from relaytw.services.admin import Operator
+from relaytw.services.bot_settings import SettingsKeeper
 from relaytw.services.dispatcher import Dispatcher, DispatchSettings
 from relaytw.services.housekeeping import Housekeeping
 from relaytw.services.listener import Listener
+from relaytw.services.live_settings import Applier, LiveSettings
 from relaytw.services.ordered import OrderedServices
 from relaytw.services.pings import Pings
 from relaytw.services.sessions import Sessions
@@ -121,6 +123,8 @@ class Relay(OrderedServices):
         sessions: Sessions,
         dispatcher: Dispatcher,
         operator: Operator,
+        settings: LiveSettings,
+        applier: Applier,
         factory: BridgeFactory,
         site: Site,
     ) -> None:
@@ -130,6 +134,8 @@ class Relay(OrderedServices):
         self.sessions = sessions
         self.dispatcher = dispatcher
         self.operator = operator
+        self.settings = settings
+        self.applier = applier
         self.factory = factory
         self.site = site
 
@@ -150,12 +156,20 @@ class _Reach:
     def __init__(self) -> None:
         self.dispatcher: Dispatcher
         self.sessions: Sessions
+        self.keeper: SettingsKeeper
 
     def reply(self, message: Message, answer: Answer) -> None:
         self.dispatcher.reply(message, answer)
 
     def phone(self, client: ClientKey) -> PhoneInfo | None:
         return self.sessions.roster.phone(client)
+
+    async def reload_settings(self, message: Message) -> Sequence[SettingChange] | None:
+        try:
+            return await self.keeper.reload(message.user_hash or message.sender)
+        except Unavailable as error:
+            _log.warn("{error}", error=error, trace=message.trace)
+            return None
 
 
 def makeService(options: Options) -> IService:
@@ -203,7 +217,9 @@ def assemble(
     token = admin_token(config.admin.token_file, state_dir)
     if database is None:
         database = wiring.database(config, reactor, now)
-    router = Router(load_bots(config.bots.load))
+    settings = LiveSettings()
+    keeper = wiring.keeper(config, reactor, database, settings, now)
+    router = Router(load_bots(config.bots.load), settings.settings_of)
     metrics, reach, limits = Metrics(), _Reach(), config.limits
 
     approvals = MemoryApprovals(
@@ -217,7 +233,7 @@ def assemble(
     threads = wiring.threads(config, reactor)
     dispatcher = Dispatcher(
         clock=reactor,
-        lanes=wiring.lanes(config),
+        lanes=wiring.lanes(config, settings),
         intake=intake,
         outbox=outbox,
         find=router.find,
@@ -239,12 +255,15 @@ def assemble(
         direct=config.relay.mode == "direct",
         now=now,
         new_id=wiring.trace_ids(),
+        settings_of=settings.settings_of,
     )
     pings = Pings(reactor, random or SystemRandom(), interval=config.ping.interval, jitter=config.ping.jitter)
     sessions = wiring.sessions(
-        config, reactor, approvals, gate, pings, intake, acceptance, outbox, metrics, now
+        config, reactor, approvals, gate, pings, intake, acceptance, outbox, metrics, settings, keeper, now
     )
-    reach.dispatcher, reach.sessions = dispatcher, sessions
+    applier = Applier(settings, router=router, dispatcher=dispatcher, roster=sessions.roster, metrics=metrics)
+    settings.changed = applier.bot_changed
+    reach.dispatcher, reach.sessions, reach.keeper = dispatcher, sessions, keeper
     operator = Operator(
         relay_name=config.relay.name,
         mode=config.relay.mode,
@@ -252,13 +271,16 @@ def assemble(
         sessions=sessions,
         dispatcher=dispatcher,
         approvals=approvals,
+        settings=settings,
+        keeper=keeper,
         now=now,
     )
     factory = BridgeFactory(sessions)
     site = make_site(operator, metrics, token)
-    relay = Relay(config, sessions, dispatcher, operator, factory, site)
+    relay = Relay(config, sessions, dispatcher, operator, settings, applier, factory, site)
     children = [
         database,
+        keeper,
         threads,
         Housekeeping(reactor, gate, config.monitor.cleanup_interval),
         pings,

@@ -23,6 +23,12 @@ OUT_OF_RANGE = "{name}: {least} 이상 {most} 이하여야 합니다."
 TOO_MANY = "{value!r} 은(는) 쓰이지 않습니다."
 NO_VALUE = "{name} 옵션에 값이 필요합니다."
 
+RELOADED = "봇 설정을 다시 읽었습니다."
+NOTHING_CHANGED = "바뀐 설정이 없습니다."
+SETTING_CHANGED = "{bot}: {name} {before} → {after}"
+MORE_CHANGED = "… 외 {count}건"
+CANNOT_RELOAD = "⚠️ 지금은 봇 설정을 읽을 수 없습니다. 이전 설정을 그대로 사용합니다."
+
 CLIENT_INFO = """\
 봇: {bot}
 기기: {device}

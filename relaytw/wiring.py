@@ -29,12 +29,14 @@ from relaytw.protocols import wire
 from relaytw.protocols.conversation import Conversation, SessionLimits
 from relaytw.registry import Registry
 from relaytw.services.acceptance import Acceptance
+from relaytw.services.bot_settings import KeeperSettings, SettingsKeeper
 from relaytw.services.closes import Closes
+from relaytw.services.live_settings import LiveSettings
 from relaytw.services.pings import Pings
 from relaytw.services.sessions import HouseSettings, Sessions, Stages
 from relaytw.services.threads import BlockingPool
 from relaytw.store.connections import ConnectionSettings, make_pool
-from relaytw.store.database import Database
+from relaytw.store.database import Database, Transactions
 from relaytw.store.memory import MemoryApprovals
 from relaytw.store.times import WallClock
 from relaytw.store.upgrade import prepare
@@ -125,7 +127,7 @@ def intake(config: Config, metrics: Metrics) -> MemoryIntake:
     return MemoryIntake(settings, paused)
 
 
-def lanes(config: Config) -> Lanes[Job]:
+def lanes(config: Config, settings: LiveSettings) -> Lanes[Job]:
     """The limits per room, per bot and in all."""
     limits = config.limits
     return Lanes(
@@ -134,6 +136,18 @@ def lanes(config: Config) -> Lanes[Job]:
         per_room=limits.per_room,
         reserved_consumers=limits.reserved_consumers,
         reserved_per_bot=limits.reserved_per_bot,
+        width_of=settings.width_of,
+        limit_of=lambda bot: settings.settings_of(bot).per_bot,
+    )
+
+
+def keeper(
+    config: Config, reactor: Any, database: Transactions, settings: LiveSettings, now: Callable[[], float]
+) -> SettingsKeeper:
+    """What keeps bots' settings in the database."""
+    keys = config.database
+    return SettingsKeeper(
+        database, settings, reactor, now, KeeperSettings(keys.refresh_interval, keys.bot_rows)
     )
 
 
@@ -159,6 +173,8 @@ def sessions(
     acceptance: Acceptance,
     outbox: Outbox,
     metrics: Metrics,
+    settings: LiveSettings,
+    keeper: SettingsKeeper,
     now: Callable[[], float],
 ) -> Sessions:
     """Everybody's conversations, joined to the stages they ask."""
@@ -176,8 +192,9 @@ def sessions(
     penalties = PenaltyBox(box, reactor.seconds())
     registry: Registry[Conversation] = Registry(limits.provisional_per_client)
     stages = Stages(
-        admission, penalties, approvals, gate, registry, pings, intake, acceptance, outbox, Closes(), metrics
-    )
+        admission, penalties, approvals, gate, registry, pings, intake, acceptance, outbox, Closes(), metrics,
+        settings.settings_of, keeper.seen,
+    )  # fmt: skip
     return Sessions(
         clock=reactor,
         now=now,

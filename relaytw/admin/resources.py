@@ -15,6 +15,8 @@ from relaytw.admin.openapi import document
 from relaytw.admin.problems import Problem
 from relaytw.admin.routes import Reply, Route
 from relaytw.admin.shapes import (
+    Bot,
+    BotChange,
     Client,
     Close,
     Device,
@@ -27,6 +29,7 @@ from relaytw.admin.shapes import (
     RoomStatus,
 )
 from relaytw.admin.view import RelayView
+from relaytw.errors import Unavailable
 from relaytw.metrics import Metrics
 
 
@@ -51,6 +54,8 @@ class AdminApi:
             Route("POST", "/api/v1/devices/status", self.set_device, DeviceStatus, DeviceStatus),
             Route("GET", "/api/v1/rooms", self.rooms, returns=Listing[Room]),
             Route("POST", "/api/v1/rooms/status", self.set_room, RoomStatus, RoomStatus),
+            Route("GET", "/api/v1/bots", self.bots, returns=Listing[Bot]),
+            Route("POST", "/api/v1/bots/settings", self.set_bot, BotChange, Bot),
             Route("GET", "/api/v1/closes", self.closes, returns=Listing[Close]),
             Route("GET", "/api/v1/penalties", self.penalties, returns=Listing[Penalty]),
             Route("POST", "/api/v1/penalties/lift", self.lift_penalty, Client, Client),
@@ -111,6 +116,25 @@ class AdminApi:
         if not known:
             raise Problem(404, "unknown_room", f"no room {wanted.room_id} of {wanted.key} was heard of yet")
         return wanted
+
+    def bots(self) -> Listing[Bot]:
+        """Every bot that has settings of its own."""
+        return Listing([Bot.of(settings) for settings in self._view.bots()])
+
+    async def set_bot(self, wanted: BotChange) -> Bot:
+        """Change some of a bot's settings, at once for live connections."""
+        values = wanted.values()
+        if not values:
+            raise Problem(400, "nothing_to_change", "name at least one setting")
+        try:
+            settings = await self._view.set_bot(wanted.bot, values, register=wanted.register)
+        except ValueError as error:
+            raise Problem(400, "bad_setting", str(error)) from error
+        except Unavailable as error:
+            raise Problem(503, "unavailable", str(error)) from error
+        if settings is None:
+            raise Problem(404, "unknown_bot", f"no bot {wanted.bot} was seen yet")
+        return Bot.of(settings)
 
     def closes(self) -> Listing[Close]:
         """The last connections that ended or were refused, newest last."""

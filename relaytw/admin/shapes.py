@@ -12,6 +12,7 @@ import msgspec
 
 from relaytw.admin.view import CloseRow, DeviceRow, Overview, PenaltyRow, RoomRow
 from relaytw.messages import ClientKey, CloseReason, PhoneInfo, Status
+from relaytw.settings import BotSettings, ChatLogPolicy
 
 Item = TypeVar("Item")
 
@@ -177,6 +178,60 @@ class Room(msgspec.Struct, frozen=True):
             created_at=row.created_at,
             updated_at=row.updated_at,
         )
+
+
+class Bot(msgspec.Struct, frozen=True):
+    """A bot's settings; None is what the configuration says.  Sizes in bytes, widths in pixels."""
+
+    bot: str
+    prefix: str
+    admins: list[str]
+    per_bot: int | None
+    per_room: int | None
+    chat_log: ChatLogPolicy | None
+    max_message_size: int | None
+    image_width: int
+    paused: bool
+
+    @classmethod
+    def of(cls, settings: BotSettings) -> Bot:
+        """The shape of a bot's settings."""
+        return cls(
+            settings.bot,
+            prefix=settings.prefix,
+            admins=sorted(settings.admins),
+            per_bot=settings.per_bot,
+            per_room=settings.per_room,
+            chat_log=settings.chat_log,
+            max_message_size=settings.line_bytes,
+            image_width=settings.image_width,
+            paused=settings.paused,
+        )
+
+
+class BotChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What of a bot's settings shall change; with `register` a bot that was never seen is made known."""
+
+    bot: str
+    prefix: str | msgspec.UnsetType = msgspec.UNSET
+    admins: list[str] | msgspec.UnsetType = msgspec.UNSET
+    per_bot: int | msgspec.UnsetType | None = msgspec.UNSET
+    per_room: int | msgspec.UnsetType | None = msgspec.UNSET
+    chat_log: ChatLogPolicy | msgspec.UnsetType | None = msgspec.UNSET
+    max_message_size: int | msgspec.UnsetType | None = msgspec.UNSET
+    image_width: int | msgspec.UnsetType = msgspec.UNSET
+    paused: bool | msgspec.UnsetType = msgspec.UNSET
+    register: bool = False
+
+    def values(self) -> dict[str, object]:
+        """The values by their names in `BotSettings`."""
+        given = {
+            name: getattr(self, name) for name in self.__struct_fields__ if name not in ("bot", "register")
+        }
+        if isinstance(self.admins, list):
+            given["admins"] = frozenset(self.admins)
+        given["line_bytes"] = given.pop("max_message_size")
+        return {name: value for name, value in given.items() if value is not msgspec.UNSET}
 
 
 class Close(msgspec.Struct, frozen=True):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from relaytw.messages import ClientKey, CloseReason, PhoneInfo, Status
+from relaytw.settings import BotSettings
 
 
 class DeviceRow(NamedTuple):
@@ -106,6 +107,18 @@ class RelayView(Protocol):
 
     def set_room(self, client: ClientKey, room_id: str, status: Status, *, register: bool = False) -> bool:
         """Change a room's status; False if it is unknown and `register` does not make it known."""
+
+    def bots(self) -> Sequence[BotSettings]:
+        """Every bot that has settings of its own, by name."""
+
+    def set_bot(
+        self, bot: str, values: Mapping[str, object], *, register: bool = False
+    ) -> Awaitable[BotSettings | None]:
+        """Change these of a bot's settings, at once for live connections; the settings it has then.
+
+        None if it is unknown and `register` does not make it known.  Raises ValueError, with a sentence
+        for the operator, if a value is not allowed, and Unavailable if it cannot be written at the moment.
+        """
 
     def closes(self) -> Sequence[CloseRow]:
         """The last 1,000 connections that ended or were refused, newest last."""

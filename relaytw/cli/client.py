@@ -11,6 +11,8 @@ import click
 import msgspec
 
 from relaytw.admin.shapes import (
+    Bot,
+    BotChange,
     Client,
     Close,
     Device,
@@ -94,6 +96,14 @@ class AdminClient:
     ) -> None:
         """Change a room's status; with `register` of one that was never heard of, too."""
         self._post("/api/v1/rooms/status", RoomStatus(bot, device, room_id, status, register))
+
+    def bots(self) -> list[Bot]:
+        """Every bot that has settings of its own."""
+        return self._get("/api/v1/bots", Listing[Bot]).items
+
+    def set_bot(self, change: BotChange) -> None:
+        """Change some of a bot's settings."""
+        self._post("/api/v1/bots/settings", change)
 
     def closes(self) -> list[Close]:
         """The last connections that ended or were refused, newest last."""

@@ -17,6 +17,7 @@ _COMMANDS = {
     "phones": ("relaytw.cli.status:phones", "Phones that are connected now."),
     "devices": ("relaytw.cli.approvals:devices", "Known devices; approve, deny or block them."),
     "rooms": ("relaytw.cli.approvals:rooms", "Known rooms; approve, deny or block them."),
+    "bots": ("relaytw.cli.bots:bots", "Bots' settings; pause a bot."),
     "disconnect": ("relaytw.cli.status:disconnect", "Close a phone's connection."),
     "closes": ("relaytw.cli.status:closes", "Connections that ended or were refused, and why."),
     "penalties": ("relaytw.cli.penalties:penalties", "The penalty box; let a phone out of it."),

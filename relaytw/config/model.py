@@ -203,6 +203,7 @@ class DatabaseConfig(Section):
     refresh_interval: Seconds = 2.0
     lookup_patience: Seconds = 3.0
     pending_rows: Count = 1000
+    bot_rows: Count = 1000
     cached_devices: Count = 20_000
     cached_rooms: Count = 100_000
     chat_log: Literal["none", "metadata", "full"] = "full"

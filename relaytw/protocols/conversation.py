@@ -68,6 +68,9 @@ class Link(Protocol):
     def hang_up(self, *, at_once: bool) -> None:
         """Close after what was said is written, or without waiting for that."""
 
+    def limit_lines(self, length: int) -> None:
+        """Take lines of so many bytes from now on; those read but not handed on are judged by it too."""
+
     def drain(self) -> None:
         """Hand on every complete line that was already read, back-pressure or not."""
 

@@ -1,7 +1,8 @@
 """From a checked chat packet to an accepted message in its lane.
 
-Duplicates, phones in restricted mode, rooms that are not approved and texts that are too long end
-here, counted.  What remains is charged to its connection, accepted by the batch and dispatched.
+Duplicates, phones in restricted mode, rooms that are not approved, texts that are too long and what
+is said to paused bots or in muted rooms end here, counted.  What remains is charged to its
+connection, accepted by the batch and dispatched.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from relaytw.messages import Chat, ClientKey, Context, ErrorCode, Message, Statu
 from relaytw.metrics import Metrics
 from relaytw.protocols.conversation import Conversation
 from relaytw.services.dispatcher import Dispatcher
+from relaytw.settings import BotSettings, SettingsOf
 
 #: Looking a member up in its enumeration takes ten times as long as looking up a name.
 _APPROVED = Status.APPROVED
@@ -45,6 +47,7 @@ class Acceptance:
         direct: bool,
         now: Callable[[], float],
         new_id: Callable[[], str],
+        settings_of: SettingsOf = BotSettings,
     ) -> None:
         self._gate = gate
         self._approvals = approvals
@@ -57,6 +60,7 @@ class Acceptance:
         self._direct = direct
         self._now = now
         self._new_id = new_id
+        self._settings_of = settings_of
         self._batch: list[Job] = []
         self._lookups: list[tuple[Deferred[Room], LaneKey, bool]] = []
         self._log = Logger(namespace="relaytw.intake")
@@ -79,18 +83,22 @@ class Acceptance:
             conversation.desk.rebuke(conversation, ErrorCode.TEXT_TOO_LONG, why)
             return
         client, room_id = pass_.client, chat.channel_id or chat.room
+        settings = self._settings_of(client.bot)
         room = self._approvals.room(client, room_id, chat.room)
         if not isinstance(room, Room):
             lane = LaneKey(client.bot, client.device, room_id)
             self._lookups.append((room, lane, not self._dispatcher.lanes.held(lane)))
             self._dispatcher.hold(lane)
         elif room.status is _APPROVED or self._may_talk(room):
+            if settings.paused or room.settings.muted:
+                self._count_silent(settings, 1)
+                return
             if room.lane is None:
                 room.lane = LaneKey(client.bot, client.device, room_id)
             lane = room.lane
         else:
             return
-        message = self._message(client, chat, name)
+        message = self._message(client, chat, name, settings)
         job = Job(message, lane, conversation.account, len(line), conversation.last_heard)
         self._intake.charge(job)
         metrics.accepted += 1
@@ -107,7 +115,7 @@ class Acceptance:
         if self._lookups:
             self._await_lookups()
 
-    def _message(self, client: ClientKey, chat: Chat, name: str) -> Message:
+    def _message(self, client: ClientKey, chat: Chat, name: str, settings: BotSettings) -> Message:
         return Message(
             name,
             self._new_id(),
@@ -119,7 +127,7 @@ class Acceptance:
             chat.user_hash,
             chat.is_group_chat,
             chat.is_mention,
-            chat.user_hash in self._admins,
+            chat.user_hash in self._admins or chat.user_hash in settings.admins,
             self._now(),
             False,
             self._context,
@@ -140,6 +148,12 @@ class Acceptance:
             )  # fmt: skip
         return False
 
+    def _count_silent(self, settings: BotSettings, messages: int) -> None:
+        if settings.paused:
+            self._metrics.paused += messages
+        else:
+            self._metrics.muted += messages
+
     def _await_lookups(self) -> None:
         # A room that is being looked up has its lane held, and its messages are in it by now: they wait
         # in their order, and nobody else's do.  The first answer decides.
@@ -152,7 +166,10 @@ class Acceptance:
                 room.addErrback(lambda _: None)
 
     def _answered(self, room: Room, lane: LaneKey) -> None:
-        self._dispatcher.release(lane, approved=self._may_talk(room))
+        may_talk, settings = self._may_talk(room), self._settings_of(lane.bot)
+        if may_talk and (settings.paused or room.settings.muted):
+            self._count_silent(settings, self._dispatcher.drop(lane))
+        self._dispatcher.release(lane, approved=may_talk)
 
     def _unanswered(self, failure: Failure, lane: LaneKey) -> None:
         self._log.failure("room {lane} could not be looked up; its messages are not run", failure, lane=lane)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import psutil
@@ -12,9 +12,15 @@ from twisted.logger import Logger
 from relaytw import __version__
 from relaytw.admin.view import CloseRow, DeviceRow, Overview, PenaltyRow, RoomRow
 from relaytw.messages import ClientKey, PhoneInfo, Status
+from relaytw.services.bot_settings import SettingsKeeper
 from relaytw.services.dispatcher import Dispatcher
+from relaytw.services.live_settings import LiveSettings
 from relaytw.services.sessions import Sessions
+from relaytw.settings import BotSettings, public_name
 from relaytw.store.memory import MemoryApprovals
+
+#: Who acts by the admin API, as the audit table names him.
+OPERATOR = "operator"
 
 
 class Operator(Service):
@@ -31,6 +37,8 @@ class Operator(Service):
         sessions: Sessions,
         dispatcher: Dispatcher,
         approvals: MemoryApprovals,
+        settings: LiveSettings,
+        keeper: SettingsKeeper,
         now: Callable[[], float],
     ) -> None:
         self._relay_name = relay_name
@@ -39,6 +47,8 @@ class Operator(Service):
         self._sessions = sessions
         self._dispatcher = dispatcher
         self._approvals = approvals
+        self._settings = settings
+        self._keeper = keeper
         self._now = now
         self._started_at = now()
         self._process = psutil.Process()
@@ -113,6 +123,20 @@ class Operator(Service):
             return False
         self._act("room {room_id} of {client} is now {status}", room_id=room_id, client=client, status=status)
         return True
+
+    def bots(self) -> Sequence[BotSettings]:
+        """Every bot that has settings of its own, by name."""
+        return self._settings.everyone()
+
+    async def set_bot(
+        self, bot: str, values: Mapping[str, object], *, register: bool = False
+    ) -> BotSettings | None:
+        """Change these of a bot's settings, at once for live connections; None if it is unknown."""
+        settings = await self._keeper.set_bot(bot, values, OPERATOR, register=register)
+        if settings is not None:
+            names = ", ".join(map(public_name, values))
+            self._act("settings of {bot} are changed: {names}", bot=bot, names=names)
+        return settings
 
     def closes(self) -> Sequence[CloseRow]:
         """The last connections that ended or were refused, newest last."""

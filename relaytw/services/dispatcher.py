@@ -114,11 +114,16 @@ class Dispatcher(Service):
     def release(self, lane: LaneKey, *, approved: bool) -> None:
         """It is known now: let the room's messages run, or finish them unanswered."""
         if not approved:
-            for job in self.lanes.clear(lane):
-                self._metrics.room_refused += 1
-                self._intake.finish(job)
+            self._metrics.room_refused += self.drop(lane)
         self.lanes.free(lane)
         self.pump()
+
+    def drop(self, lane: LaneKey) -> int:
+        """Finish what waits in this room without running it; how many messages that were."""
+        jobs = self.lanes.clear(lane)
+        for job in jobs:
+            self._intake.finish(job)
+        return len(jobs)
 
     def run(self, jobs: Sequence[Job]) -> None:
         """Start at once what need not wait for anything; only the rest goes through its lane."""
@@ -272,7 +277,9 @@ class Dispatcher(Service):
         """A thread has become free: of each bot that may have it, the lane that waited longest goes on."""
         for bot, lanes in list(self._threadless.items()):
             if self._threads.has_room(bot):
-                self.lanes.unpark(lanes.popleft())
+                # One whose messages were dropped meanwhile has no use for it.
+                while lanes and not self.lanes.unpark(lanes.popleft()):
+                    pass
                 if not lanes:
                     del self._threadless[bot]
 

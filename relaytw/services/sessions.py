@@ -45,6 +45,7 @@ from relaytw.services.acceptance import Acceptance
 from relaytw.services.closes import Closes
 from relaytw.services.pings import Pings
 from relaytw.services.roster import Roster
+from relaytw.settings import BotSettings, SettingsOf
 
 #: After these the phone may not have got what was written last.
 _DEAD = frozenset(
@@ -82,6 +83,8 @@ class Stages:
     outbox: Outbox
     closes: Closes
     metrics: Metrics
+    settings_of: SettingsOf = BotSettings
+    bot_seen: Callable[[str], None] = lambda _bot: None
 
 
 class Sessions(Service):
@@ -104,7 +107,7 @@ class Sessions(Service):
         self.lines_per_turn = settings.lines_per_turn
         self.write_timeout = settings.write_timeout
         self.stages = stages
-        self.roster = Roster(stages.registry, clock, now)
+        self.roster = Roster(stages.registry, clock, now, stages.settings_of, settings.line_bytes)
         self._now = now
         self._limits = limits
         self._proof_required = settings.proof_required
@@ -232,6 +235,7 @@ class Sessions(Service):
                 )  # fmt: skip
         stages.registry.join(key, conversation)
         conversation.proven = True
+        stages.bot_seen(key.bot)
         stages.penalties.proved(key, conversation.host)
         stages.outbox.attach(key, conversation, conversation.handshake.dialect)
         stages.pings.begin(conversation)
@@ -331,6 +335,7 @@ class Sessions(Service):
             return
         conversation.pass_ = stages.gate.issue(device)
         conversation.account = stages.intake.account(conversation.link)
+        self.roster.limit_lines(conversation)
         approved = device.status is Status.APPROVED
         self._answer(
             conversation, approved, texts.HANDSHAKE_APPROVED if approved else texts.HANDSHAKE_PENDING
@@ -341,7 +346,9 @@ class Sessions(Service):
             client=key, status=device.status, version=handshake.version,
             dialect=handshake.dialect, peer=conversation.peer,
         )  # fmt: skip
-        if not approved:
+        if approved:
+            stages.bot_seen(key.bot)
+        else:
             self._say_how_to_approve(key)
         if rival is not None:
             oldest = stages.registry.doubt(key, conversation)

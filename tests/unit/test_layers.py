@@ -21,6 +21,7 @@ STAGES: tuple[tuple[str, ...], ...] = (
         "relaytw.metrics",
         "relaytw.permits",
         "relaytw.logs",
+        "relaytw.settings",
     ),
     ("relaytw.errors",),
     (

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from treq import content
@@ -22,6 +23,7 @@ from relaytw.admin.site import make_site
 from relaytw.admin.view import CloseRow, DeviceRow, Overview, PenaltyRow, RoomRow
 from relaytw.messages import ClientKey, CloseReason, Dialect, Monitoring, PhoneInfo, Status
 from relaytw.metrics import Metrics
+from relaytw.settings import BotSettings
 
 TOKEN = "open-sesame"
 ALICE = ClientKey("봇/1", "a b/c?d")
@@ -60,6 +62,7 @@ class FakeView:
             CloseRow(1001.0, "192.0.2.9:1", None, CloseReason.HANDSHAKE_TIMEOUT, "", 10.0),
             CloseRow(1002.0, "192.0.2.7:2", ALICE, CloseReason.ZOMBIE, "3 strikes", 90.0),
         ]
+        self.bot_settings = {"Weather": BotSettings("Weather", admins=frozenset({"b", "a"}), per_bot=5)}
         self.failure: Exception | None = None
 
     def ready(self) -> str | None:
@@ -110,6 +113,24 @@ class FakeView:
             return False
         self.known_rooms[client, room_id] = status
         return True
+
+    def bots(self) -> Sequence[BotSettings]:
+        """The bots' settings."""
+        return list(self.bot_settings.values())
+
+    async def set_bot(
+        self, bot: str, values: Mapping[str, object], *, register: bool = False
+    ) -> BotSettings | None:
+        """As the relay does it."""
+        if self.failure is not None:
+            raise self.failure
+        if bot not in self.bot_settings and not register:
+            return None
+        settings = replace(self.bot_settings.get(bot, BotSettings(bot)), **values)  # type: ignore[arg-type]
+        if settings.faults():
+            raise ValueError(str(settings.faults()))
+        self.bot_settings[bot] = settings
+        return settings
 
     def closes(self) -> Sequence[CloseRow]:
         """The closes."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from relaytw.errors import Unavailable
 from relaytw.messages import ClientKey, Status
 from tests.unit.admin.fakes import ALICE, BOB, SiteTestCase, phone
 
@@ -150,7 +151,7 @@ class OpenApiTests(SiteTestCase):
     def test_every_route_is_described(self) -> None:
         """Each operation has a name of its own, a summary, an answer and the shape of its errors."""
         self.assertEqual(self.document["openapi"], "3.1.0")
-        self.assertEqual(len(self.document["paths"]), 14)
+        self.assertEqual(len(self.document["paths"]), 16)
         operations = [op for path in self.document["paths"].values() for op in path.values()]
         self.assertEqual(len({op["operationId"] for op in operations}), len(operations))
         for operation in operations:
@@ -183,3 +184,61 @@ class OpenApiTests(SiteTestCase):
             if {} in ways["get" if "get" in ways else "post"].get("security", [])
         ]
         self.assertEqual(sorted(free), ["/healthz", "/metrics", "/readyz"])
+
+
+class BotTests(SiteTestCase):
+    path = "/api/v1/bots/settings"
+
+    def test_list(self) -> None:
+        """Each bot is shown with every setting; what it has none of is null."""
+        shown = {
+            "bot": "Weather", "prefix": "#", "admins": ["a", "b"], "per_bot": 5, "per_room": None,
+            "chat_log": None, "max_message_size": None, "image_width": 900, "paused": False,
+        }  # fmt: skip
+        self.assertEqual(self.get("/api/v1/bots").json, {"items": [shown]})
+
+    def test_change(self) -> None:
+        """What is named changes, to null too; the rest stays, and the answer is the whole."""
+        wanted = {
+            "bot": "Weather",
+            "per_bot": None,
+            "max_message_size": 4096,
+            "admins": ["c"],
+            "paused": True,
+        }
+        answer = self.post(self.path, wanted)
+        self.assertEqual(answer.status, 200)
+        self.assertEqual({key: answer.json[key] for key in wanted}, wanted)
+        self.assertEqual(answer.json["image_width"], 900)
+        self.assertEqual(self.get("/api/v1/bots").json["items"], [answer.json])
+        answer = self.post(self.path, {"bot": "Weather", "chat_log": "none"})
+        self.assertEqual((answer.json["chat_log"], answer.json["paused"]), ("none", True))
+
+    def test_unknown(self) -> None:
+        """A bot that was never seen is refused, unless it shall be made known."""
+        wanted = {"bot": "News", "paused": True}
+        answer = self.post(self.path, wanted)
+        self.assertEqual((answer.status, answer.code), (404, "unknown_bot"))
+        self.assertEqual(self.post(self.path, {**wanted, "register": True}).status, 200)
+
+    def test_refused(self) -> None:
+        """What is not allowed, not understood, or nothing at all, is refused and changes nothing."""
+        for wanted, code in (
+            ({"per_bot": 0}, "bad_setting"),
+            ({"prefix": ""}, "bad_setting"),
+            ({"per_bot": "many"}, "bad_request"),
+            ({"paused": None}, "bad_request"),
+            ({"chat_log": "all"}, "bad_request"),
+            ({"pausd": True}, "bad_request"),
+            ({}, "nothing_to_change"),
+        ):
+            answer = self.post(self.path, {"bot": "Weather", **wanted})
+            self.assertEqual((answer.status, answer.code), (400, code), wanted)
+        self.assertEqual(self.get("/api/v1/bots").json["items"][0]["per_bot"], 5)
+
+    def test_away(self) -> None:
+        """While nothing can be written the caller is told so, and may ask again."""
+        self.view.failure = Unavailable("nothing was changed: the database is away (unplugged)")
+        answer = self.post(self.path, {"bot": "Weather", "paused": True})
+        self.assertEqual((answer.status, answer.code), (503, "unavailable"))
+        self.assertIn("nothing was changed", answer.json["error"]["message"])

@@ -156,7 +156,7 @@ class RelayTestCase(OwnFolder):
     def assertNoTimers(self) -> None:
         """No call is due any more that has to do with a connection."""
         calls = [str(call) for call in self.clock.getDelayedCalls()]
-        others = ("Housekeeping", "Outbox._wake", "Phone.answer")
+        others = ("Housekeeping", "SettingsKeeper", "Outbox._wake", "Phone.answer")
         self.assertEqual([call for call in calls if not any(name in call for name in others)], [])
 
     def assertEmpty(self) -> None:
