@@ -36,6 +36,8 @@ from relaytw.metrics import Metrics
 from relaytw.protocols.bridge import BridgeFactory
 from relaytw.services.acceptance import Acceptance
 from relaytw.services.admin import Operator
+from relaytw.services.approval_desk import ApprovalDesk
+from relaytw.services.audit import AuditWriter
 from relaytw.services.bot_settings import SettingsKeeper
 from relaytw.services.dispatcher import Dispatcher, DispatchSettings
 from relaytw.services.housekeeping import Housekeeping
@@ -45,7 +47,7 @@ from relaytw.services.ordered import OrderedServices
 from relaytw.services.pings import Pings
 from relaytw.services.sessions import Sessions
 from relaytw.store.database import TransactionService
-from relaytw.store.memory import MemoryApprovals
+from relaytw.store.times import WallClock
 
 _log = Logger(namespace="relaytw.config")
 S = TypeVar("S", bound=IService)
@@ -222,11 +224,8 @@ def assemble(
     router = Router(load_bots(config.bots.load), settings.settings_of)
     metrics, reach, limits = Metrics(), _Reach(), config.limits
 
-    approvals = MemoryApprovals(
-        approve_new_devices=config.auth.approve_new_devices,
-        approve_new_rooms=config.auth.approve_new_rooms,
-        now=now,
-    )
+    audit = AuditWriter(database, reactor, now, config.database.audit_waiting)
+    approvals = wiring.approvals(config, reactor, database, audit, token, metrics, now)
     gate = wiring.gate(config, credentials, approvals, now)
     outbox = wiring.outbox(config, reactor, metrics, now)
     intake = wiring.intake(config, metrics)
@@ -263,6 +262,7 @@ def assemble(
     )
     applier = Applier(settings, router=router, dispatcher=dispatcher, roster=sessions.roster, metrics=metrics)
     settings.changed = applier.bot_changed
+    approvals.effects.phones, approvals.effects.room_changed = sessions.roster, applier.room_changed
     reach.dispatcher, reach.sessions, reach.keeper = dispatcher, sessions, keeper
     operator = Operator(
         relay_name=config.relay.name,
@@ -270,7 +270,8 @@ def assemble(
         listening=config.relay.listen,
         sessions=sessions,
         dispatcher=dispatcher,
-        approvals=approvals,
+        approvals=ApprovalDesk(approvals, database, audit, WallClock(config.relay.timezone), now),
+        audit=audit,
         settings=settings,
         keeper=keeper,
         now=now,
@@ -280,6 +281,8 @@ def assemble(
     relay = Relay(config, sessions, dispatcher, operator, settings, applier, factory, site)
     children = [
         database,
+        audit,
+        approvals,
         keeper,
         threads,
         Housekeeping(reactor, gate, config.monitor.cleanup_interval),

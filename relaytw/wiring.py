@@ -14,6 +14,7 @@ from twisted.logger import Logger
 
 from relaytw import __version__
 from relaytw.admission import Admission, AdmissionSettings
+from relaytw.codes import Codes
 from relaytw.config import Config
 from relaytw.credentials import Credentials
 from relaytw.daemons import DaemonThreads
@@ -29,6 +30,8 @@ from relaytw.protocols import wire
 from relaytw.protocols.conversation import Conversation, SessionLimits
 from relaytw.registry import Registry
 from relaytw.services.acceptance import Acceptance
+from relaytw.services.approvals import Approvals, ApprovalSettings
+from relaytw.services.audit import AuditWriter
 from relaytw.services.bot_settings import KeeperSettings, SettingsKeeper
 from relaytw.services.closes import Closes
 from relaytw.services.live_settings import LiveSettings
@@ -37,7 +40,6 @@ from relaytw.services.sessions import HouseSettings, Sessions, Stages
 from relaytw.services.threads import BlockingPool
 from relaytw.store.connections import ConnectionSettings, make_pool
 from relaytw.store.database import Database, Transactions
-from relaytw.store.memory import MemoryApprovals
 from relaytw.store.times import WallClock
 from relaytw.store.upgrade import prepare
 from relaytw.store.urls import parse as parse_url
@@ -56,6 +58,31 @@ def database(config: Config, reactor: Any, now: Callable[[], float]) -> Database
     return Database(pool, url.engine, reactor, str(url))
 
 
+def approvals(
+    config: Config,
+    reactor: Any,
+    database: Transactions,
+    audit: AuditWriter,
+    token: str,
+    metrics: Metrics,
+    now: Callable[[], float],
+) -> Approvals:
+    """Who may talk, as the database says."""
+    keys = config.database
+    settings = ApprovalSettings(
+        config.auth.approve_new_devices,
+        config.auth.approve_new_rooms,
+        keys.refresh_interval,
+        keys.lookup_patience,
+        keys.pending_rows,
+        keys.cached_devices,
+        keys.cached_rooms,
+        config.monitor.idle_client_ttl,
+    )
+    wall = WallClock(config.relay.timezone)
+    return Approvals(database, reactor, now, wall, Codes(token), audit, metrics, settings)
+
+
 def trace_ids() -> Callable[[], str]:
     """Names for messages, one after the other."""
     # Short, unique across restarts, and cheap: a random prefix for this run and a count.
@@ -68,9 +95,7 @@ def _log_dropped(reply: Reply, why: str) -> None:
     _log.warn("a reply to {client} is dropped: {why}", client=reply.client, why=why, trace=reply.trace)
 
 
-def gate(
-    config: Config, credentials: Credentials, approvals: MemoryApprovals, now: Callable[[], float]
-) -> Gate:
+def gate(config: Config, credentials: Credentials, approvals: Approvals, now: Callable[[], float]) -> Gate:
     """What decides whether a packet may enter."""
     verifiers: dict[tuple[tuple[bytes, ...], str], wire.Verifier] = {}
 
@@ -166,7 +191,7 @@ def threads(config: Config, reactor: Any) -> BlockingPool:
 def sessions(
     config: Config,
     reactor: Any,
-    approvals: MemoryApprovals,
+    approvals: Approvals,
     gate: Gate,
     pings: Pings,
     intake: MemoryIntake,

@@ -7,14 +7,16 @@ from typing import Any
 from twisted.internet.defer import Deferred, fail, succeed
 
 from relaytw.messages import CloseReason, Status
+from tests.unit.books import done
 from tests.unit.relay.harness import RelayTestCase
 
 
 class SlowApprovals:
     """Knows what the relay's own approvals know, but says it when the test lets it."""
 
-    def __init__(self, real: Any) -> None:
+    def __init__(self, real: Any, operator: Any) -> None:
         self._real = real
+        self._operator = operator
         self.asked: list[tuple[Deferred[Any], Any]] = []
         self.told: set[Any] = set()
         self.rooms: dict[str, Any] = {}
@@ -33,6 +35,11 @@ class SlowApprovals:
     def room(self, client: Any, room_id: str, name: str) -> Any:
         return self.rooms.get(room_id) or self._real.room(client, room_id, name)
 
+    def set_room(self, client: Any, room_id: str, status: Status, *, register: bool = False) -> Any:
+        """The room, once the operator has decided about it."""
+        done(self._operator.set_room(client, room_id, status, register=register))
+        return self._real.room(client, room_id, room_id)
+
     def answer(self) -> None:
         """Say what was asked."""
         asked, self.asked = self.asked, []
@@ -44,7 +51,7 @@ class SlowApprovals:
 class SlowTestCase(RelayTestCase):
     def slow(self) -> SlowApprovals:
         """Make the approvals of this relay slow."""
-        approvals: Any = SlowApprovals(self.stages.approvals)
+        approvals: Any = SlowApprovals(self.stages.approvals, self.relay.operator)
         object.__setattr__(self.stages, "approvals", approvals)
         acceptance: Any = self.stages.acceptance
         acceptance._approvals = approvals

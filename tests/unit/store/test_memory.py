@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from relaytw.store.memory import MemoryApprovals, approvable
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from relaytw.messages import ClientKey, Dialect, Handshake, Status
-from relaytw.store.memory import MemoryApprovals, approvable
 
 PHONE = ClientKey("bot", "phone")
 NAMELESS = ("", " ", "unknown", "Unknown", " UNKNOWN ", "null", "None", "undefined")
