@@ -87,7 +87,7 @@ class ApprovalEffects:
         """Apply what the table says of a device."""
         if stamp < device.stamp:
             return
-        device.stamp, device.again_at = stamp, self._clock.seconds() + GOOD_FOR
+        device.stamp = stamp
         before, word, saved, uuid = self._state(device), device.word, device.saved, device.uuid
         if isinstance(found, StoredDevice):
             pin = self.pins.get(device.client)
@@ -112,7 +112,7 @@ class ApprovalEffects:
         """Apply what the table says of a room."""
         if stamp < room.stamp:
             return
-        room.stamp, room.again_at = stamp, self._clock.seconds() + GOOD_FOR
+        room.stamp = stamp
         status, settings, word, saved = room.status, room.settings, room.word, room.saved
         if isinstance(found, StoredRoom):
             room.take(found, self._wall)
@@ -133,6 +133,10 @@ class ApprovalEffects:
         one.again_at = self._clock.seconds() + UNANSWERED_FOR
         if not one.saved:
             self.rowless[one] = None
+
+    def answered(self, one: KnownDevice | KnownRoom) -> None:
+        """Whoever asks next is given what is known by now, without another look at the table."""
+        one.again_at = max(one.again_at, self._clock.seconds() + GOOD_FOR)
 
     def _no_row(self, one: KnownDevice | KnownRoom, found: Conflict | None) -> None:
         # It waits for approval anew, and may not be approved as one never seen.

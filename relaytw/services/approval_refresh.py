@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import chain
 
 from twisted.internet.interfaces import IReactorTime
@@ -22,16 +23,25 @@ from relaytw.store.database import DatabaseAway, Transactions
 from relaytw.store.devices import AskedDevice
 from relaytw.store.rooms import AskedRoom, RowKey
 
-#: How many changed rows of each table one round takes.
-PAGE = 2_000
 #: Seconds that a round looks back before the one before it: others' clocks and transactions may be late.
 OVERLAP = 5.0
-#: How many devices and rooms of phones that are on one round looks at, whether or not they have changed.
-KEYS = 1_500
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshSettings:
+    """Seconds between two looks, and what one takes at most.
+
+    That is so many changed rows of each table, and so many devices and rooms of phones that are on,
+    whether or not they have changed.
+    """
+
+    interval: float = 2.0
+    page: int = 2_000
+    keys: int = 1_500
 
 
 class Refresher:
-    """Looks every `interval` seconds, one round after the other.
+    """Looks at the tables, one round after the other.
 
     `wall` turns seconds since the epoch, which `now` gives, into the tables' time; `register` is called
     after each look that was answered, for what has waited for that.
@@ -47,7 +57,7 @@ class Refresher:
         now: Callable[[], float],
         wall: Callable[[float], str],
         register: Callable[[], None],
-        interval: float,
+        settings: RefreshSettings,
     ) -> None:
         self._database = database
         self._cache = cache
@@ -56,7 +66,7 @@ class Refresher:
         self._now = now
         self._wall = wall
         self._register = register
-        self._interval = interval
+        self._settings = settings
         self._since: Since | None = None
         self._version: tuple[int, int] | None = None
         self._left: deque[ClientKey | KnownRoom] = deque()
@@ -67,7 +77,7 @@ class Refresher:
     def start(self) -> None:
         """Begin, the first time after one interval."""
         self._since = self._from(self._now())
-        self._loop.start(self._interval, now=False).addErrback(
+        self._loop.start(self._settings.interval, now=False).addErrback(
             lambda failure: self._log.failure("the approvals are not refreshed any more", failure)
         )
 
@@ -88,7 +98,7 @@ class Refresher:
     async def _look(self) -> None:
         begun = self._now()
         since = self._since or self._from(begun)
-        found = await self._database.run(changes, since, PAGE)
+        found = await self._database.run(changes, since, self._settings.page)
         clients, looked_at = self._concerned(found)
         for one in self._next_ones(found.version):
             if isinstance(one, KnownRoom):
@@ -149,7 +159,7 @@ class Refresher:
         if version != self._version or (version is None and not self._left):
             here = list(self._effects.phones.clients())
             self._left = deque([*here, *chain.from_iterable(map(self._cache.rooms_of, here))])
-        return [self._left.popleft() for _ in range(min(KEYS, len(self._left)))]
+        return [self._left.popleft() for _ in range(min(self._settings.keys, len(self._left)))]
 
     def _from(self, at: float) -> Since:
         text = self._wall(at - OVERLAP)

@@ -20,7 +20,7 @@ from relaytw.messages import ClientKey, Handshake, Status
 from relaytw.metrics import Metrics
 from relaytw.services.approval_cache import ApprovalCache
 from relaytw.services.approval_effects import ApprovalEffects, Pin
-from relaytw.services.approval_refresh import Refresher
+from relaytw.services.approval_refresh import Refresher, RefreshSettings
 from relaytw.services.audit import AuditWriter
 from relaytw.services.known import KnownDevice, KnownRoom, approvable
 from relaytw.services.lookups import BATCH, Lookups
@@ -46,6 +46,8 @@ class ApprovalSettings:
     cached_devices: int = 20_000
     cached_rooms: int = 100_000
     idle_ttl: float = 3_600.0
+    refresh_page: int = 2_000
+    refresh_keys: int = 1_500
 
 
 class Approvals(Service):
@@ -79,7 +81,7 @@ class Approvals(Service):
         )  # fmt: skip
         self._refresher = Refresher(
             database, self.cache, self.effects, metrics, clock, now, wall.text, self._register,
-            settings.refresh_interval,
+            RefreshSettings(settings.refresh_interval, settings.refresh_page, settings.refresh_keys),
         )  # fmt: skip
         self._asking: dict[tuple[ClientKey, str], KnownRoom] = {}
         self._pinning = False

@@ -159,14 +159,12 @@ class Lookups:
 
     def _answered(self, answers: Answers, batch: Batch, asked: Asked, stamp: int) -> None:
         settled: list[KnownDevice | KnownRoom] = []
-        for client in answers.devices.dropped:
-            self._dropped(self._cache.device(client), stamp)
-        for key in answers.rooms.dropped:
-            for room in self._rooms_at(key):
-                self._dropped(room, stamp)
+        self._drop(answers, stamp)
         for one, found in zip(asked.devices, answers.devices.found, strict=True):
             if (device := self._cache.device(one.client)) is not None:
                 self._effects.device_found(device, found, stamp)
+                if one.address is not None:
+                    self._effects.answered(device)
                 settled.append(device)
         for client in answers.devices.created:
             device = self._cache.device(client)
@@ -175,9 +173,17 @@ class Lookups:
         rooms = [one.room for one in batch if isinstance(one, RoomQuestion)]
         for room, found_room in zip(rooms, answers.rooms.found, strict=True):
             self._effects.room_found(room, found_room, stamp)
+            self._effects.answered(room)
             settled.append(room)
         for each in settled:
             settle(each)
+
+    def _drop(self, answers: Answers, stamp: int) -> None:
+        for client in answers.devices.dropped:
+            self._dropped(self._cache.device(client), stamp)
+        for key in answers.rooms.dropped:
+            for room in self._rooms_at(key):
+                self._dropped(room, stamp)
 
     def _dropped(self, one: KnownDevice | KnownRoom | None, stamp: int) -> None:
         # Others took its place: a device gets one again when it comes again or shows a valid signature,

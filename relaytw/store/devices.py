@@ -311,13 +311,15 @@ def _holder(transaction: Transaction, client: ClientKey) -> StoredDevice | Confl
     for stored in held:
         if stored.client == client:
             return stored
+    alike = [_stored(row) for row in transaction.all(_FIND[1], **keys_of([client], 1))]
     for stored in held:
-        if stored.client.device == client.device and stored.client.bot != client.bot:
+        if stored.client.device == client.device and not alike:
             return Conflict(
                 f"device {client.device} serves bot {stored.client.bot} in this database, which allows one "
                 "bot a device; remove that row, or make the key cover bot_name too (relayctl db check)"
             )
-    like = f"takes its name for that of {held[0].client}" if held else "does not take its row"
+    taken = alike or held
+    like = f"takes its name for that of {taken[0].client}" if taken else "does not take its row"
     return Conflict(
         f"the database {like}; give the device another id, or its columns the collation utf8mb4_bin"
     )
