@@ -13,13 +13,13 @@ from relaytw.store.statements import Insert, Statement, Transaction
 _COLUMNS = ("at_ms", "actor", "act", "bot_name", "device_id", "room_id", "detail")
 _WIDTHS = (None, 100, 50, 30, 100, 100, 2000)
 _INSERT = Insert(audit, _COLUMNS)
-_NEWEST = select(audit.c.id, *(audit.c[name] for name in _COLUMNS)).order_by(audit.c.id.desc())
-_PAGES = {
-    first: Statement(
-        (_NEWEST if first else _NEWEST.where(audit.c.id < bindparam("before"))).limit(bindparam("limit"))
-    )
-    for first in (True, False)
-}
+_PAGE = Statement(
+    select(audit.c.id, *(audit.c[name] for name in _COLUMNS))
+    .where(audit.c.id < bindparam("before"))
+    .order_by(audit.c.id.desc())
+    .limit(bindparam("limit"))
+)
+_NEWEST = 2**63 - 1
 
 
 class Act(NamedTuple):
@@ -57,6 +57,5 @@ def write(transaction: Transaction, acts: Sequence[Act]) -> None:
 
 def page(transaction: Transaction, before: int | None, limit: int) -> list[StoredAct]:
     """The newest acts, or the newest of those before this number."""
-    given = {} if before is None else {"before": before}
-    rows = transaction.all(_PAGES[before is None], limit=limit, **given)
+    rows = transaction.all(_PAGE, before=_NEWEST if before is None else before, limit=limit)
     return [StoredAct(row[0], Act(*row[1:])) for row in rows]
