@@ -32,8 +32,9 @@ class Device:
     """A device as the approvals know it; shared, so a change of status is seen at once.
 
     `uuid` is the deviceUUID it was pinned to, None before its first valid signature.  Its longest
-    line in bytes and its pictures' width in pixels are None where its bot's hold.  Times in seconds
-    since the epoch.
+    line in bytes and its pictures' width in pixels are None where its bot's hold.  `proven` says that
+    it has shown a valid signature, `saved` that its status is that of its row, `reason` why it was
+    refused.  Times in seconds since the epoch.
     """
 
     client: ClientKey
@@ -45,6 +46,9 @@ class Device:
     updated_at: float
     line_bytes: int | None = None
     image_width: int | None = None
+    proven: bool = False
+    saved: bool = True
+    reason: str = ""
 
 
 @dataclass(slots=True, eq=False, weakref_slot=True)
@@ -64,6 +68,7 @@ class Room:
     reported: bool = False
     lane: Any = None
     settings: RoomSettings = USUAL_ROOM
+    saved: bool = True
 
 
 class Approvals(Protocol):
@@ -73,13 +78,19 @@ class Approvals(Protocol):
         """The device of this handshake, registered as pending if nobody knows it."""
 
     def known_device(self, client: ClientKey) -> Device | None:
-        """The device if it is known, without registering it."""
+        """The device if it is known, without asking anybody and without registering it."""
 
     def may_register(self) -> bool:
         """Is a device never seen before approved when it introduces itself?"""
 
     def pin(self, device: Device, uuid: str) -> None:
         """Bind an approved device to the deviceUUID it showed."""
+
+    def proved(self, device: Device) -> None:
+        """Note that a device that is not approved has shown a valid signature."""
+
+    def code_of(self, client: ClientKey, room_id: str | None = None) -> str:
+        """The short code by which an operator may name a device, or a room, that waits."""
 
     def room(self, client: ClientKey, room_id: str, name: str) -> Room | Deferred[Room]:
         """The room, registered as pending if nobody knows it."""
@@ -299,6 +310,8 @@ class Gate:
         if device.uuid is None:
             if device.status is Status.APPROVED:
                 self._approvals.pin(device, uuid)
+            elif not device.proven:
+                self._approvals.proved(device)
         elif device.uuid != uuid:
             raise Refused(
                 ErrorCode.WRONG_IDENTITY,

@@ -45,11 +45,11 @@ class Metrics:
     """
 
     __slots__ = (
-        "accepted", "answered", "closes", "connects", "decode", "duplicates", "errors", "failed", "finished",
-        "late_answers", "lines", "muted", "overlong_texts", "paused", "pauses", "pings", "pongs", "process",
-        "redelivered", "replies_cut", "replies_dropped", "replies_sent", "restricted", "room_refused",
-        "rows_dropped", "rows_refused", "rows_written", "send", "stalls", "takeovers", "timed_out",
-        "unhandled", "unknown_events", "wait",
+        "accepted", "answered", "approval_errors", "closes", "connects", "decode", "duplicates", "errors",
+        "failed", "finished", "late_answers", "lines", "lookups_unanswered", "muted", "overlong_texts",
+        "paused", "pauses", "pings", "pongs", "process", "redelivered", "replies_cut", "replies_dropped",
+        "replies_sent", "restricted", "room_refused", "rows_dropped", "rows_refused", "rows_written", "send",
+        "stalls", "takeovers", "timed_out", "unhandled", "unknown_events", "wait",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -58,6 +58,8 @@ class Metrics:
         self.errors: Counter[str] = Counter()
         self.takeovers = 0
         self.lines = 0
+        self.approval_errors = 0
+        self.lookups_unanswered = 0
         self.unknown_events = 0
         self.pings = 0
         self.pongs = 0

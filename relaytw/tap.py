@@ -18,7 +18,6 @@ from typing import Any, ClassVar, TypeVar
 
 from twisted.application.service import IService
 from twisted.application.strports import service as listening_service
-from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
 from twisted.logger import Logger
 from twisted.python import usage
@@ -37,7 +36,10 @@ from relaytw.metrics import Metrics
 from relaytw.protocols.bridge import BridgeFactory
 from relaytw.records import housekeeping, records
 from relaytw.services.acceptance import Acceptance
-from relaytw.services.admin import OPERATOR, Operator
+from relaytw.services.admin import Operator
+from relaytw.services.approval_desk import ApprovalDesk
+from relaytw.services.approvals import Approvals
+from relaytw.services.audit import AuditWriter
 from relaytw.services.bot_settings import SettingsKeeper
 from relaytw.services.dispatcher import Dispatcher, DispatchSettings
 from relaytw.services.housekeeping import Sweeps
@@ -47,9 +49,8 @@ from relaytw.services.machine import MachineService, ThisMachine
 from relaytw.services.ordered import OrderedServices
 from relaytw.services.pings import Pings
 from relaytw.services.sessions import Sessions
-from relaytw.store.bot_settings import note
 from relaytw.store.database import TransactionService
-from relaytw.store.memory import MemoryApprovals
+from relaytw.store.times import WallClock
 
 _log = Logger(namespace="relaytw.config")
 S = TypeVar("S", bound=IService)
@@ -231,11 +232,8 @@ def assemble(
     router = Router(load_bots(config.bots.load), settings.settings_of)
     metrics, reach, limits = Metrics(), _Reach(), config.limits
 
-    approvals = MemoryApprovals(
-        approve_new_devices=config.auth.approve_new_devices,
-        approve_new_rooms=config.auth.approve_new_rooms,
-        now=now,
-    )
+    audit = AuditWriter(database, reactor, now, config.database.audit_waiting)
+    approvals = wiring.approvals(config, reactor, database, audit, token, metrics, now)
     keys = wiring.keyring(config, credentials)
     gate = wiring.gate(config, keys, approvals, now)
     outbox = wiring.outbox(config, reactor, metrics, now)
@@ -243,7 +241,9 @@ def assemble(
     threads = wiring.threads(config, reactor)
     kept = records(
         config, reactor, now, database, metrics, machine=machine, busy=reach.busy,
-        audit=_auditor(database, now), settings_of=settings.settings_of, directive_of=router.directive_of,
+
+        forgotten=lambda actor, detail: audit.note(audit.act(actor, "forget", detail=detail)),
+        settings_of=settings.settings_of, directive_of=router.directive_of,
     )  # fmt: skip
     dispatcher = Dispatcher(
         clock=reactor,
@@ -291,6 +291,7 @@ def assemble(
     )
     applier = Applier(settings, router=router, dispatcher=dispatcher, roster=sessions.roster, metrics=metrics)
     settings.changed = applier.bot_changed
+    approvals.effects.phones, approvals.effects.room_changed = sessions.roster, applier.room_changed
     reach.dispatcher, reach.sessions, reach.keeper = dispatcher, sessions, keeper
     operator = Operator(
         relay_name=config.relay.name,
@@ -298,13 +299,14 @@ def assemble(
         listening=config.relay.listen,
         sessions=sessions,
         dispatcher=dispatcher,
-        approvals=approvals,
+        approvals=ApprovalDesk(approvals, database, audit, WallClock(config.relay.timezone), now),
+        audit=audit,
         database=database,
         writer=kept.writer,
         forgetting=kept.forgetting,
         settings=settings,
         keeper=keeper,
-        secrets=wiring.secrets(config, reactor, keys, gate, sessions, now),
+        secrets=wiring.secrets(config, reactor, keys, gate, sessions, audit, now),
         now=now,
     )
     factory = BridgeFactory(sessions)
@@ -312,10 +314,12 @@ def assemble(
     relay = Relay(config, sessions, dispatcher, operator, settings, applier, factory, site)
     children = [
         database,
+        audit,
+        approvals,
         *kept.services,
         keeper,
         threads,
-        *housekeeping(config, reactor, _sweeps(config, sessions, router), machine.memory_percent),
+        *housekeeping(config, reactor, _sweeps(config, sessions, router, approvals), machine.memory_percent),
         pings,
         sessions,
         dispatcher,
@@ -328,25 +332,21 @@ def assemble(
     return relay
 
 
-def _sweeps(config: Config, sessions: Sessions, router: Router) -> Sweeps:
+def _sweeps(config: Config, sessions: Sessions, router: Router, approvals: Approvals) -> Sweeps:
     """What can be forgotten; an emergency also takes what is not idle yet, and can be had again."""
     stages, clock, idle = sessions.stages, sessions.clock, config.monitor.idle_client_ttl
     usual = {
         "ids and signatures": stages.gate.sweep,
         "idle clients in the penalty box's count": lambda: stages.penalties.sweep(clock.seconds(), idle),
         "idle clients' take-overs": lambda: stages.registry.sweep(clock.seconds(), idle),
+        "idle devices and rooms": approvals.forget_idle,
     }
-    emergency = {"bots' commands": router.forget_all, "closes": stages.closes.clear}
+    emergency = {
+        "bots' commands": router.forget_all,
+        "closes": stages.closes.clear,
+        "devices and rooms of phones that are away": approvals.forget_absent,
+    }
     return Sweeps(usual, emergency)
-
-
-def _auditor(database: TransactionService, now: Callable[[], float]) -> Callable[[str], Deferred[None]]:
-    """Writes down that somebody was forgotten."""
-
-    def audit(detail: str) -> Deferred[None]:
-        return database.run(note, OPERATOR, "forget", None, detail, int(now() * 1000))
-
-    return audit
 
 
 def _usable(key: str, make: Callable[[], S]) -> S:

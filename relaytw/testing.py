@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, TypeVar
+from uuid import uuid4
 
 from sqlalchemy import create_engine
 from sqlalchemy.pool import StaticPool
@@ -58,7 +59,11 @@ class MemoryDatabase(Service):
     engine = Engine.SQLITE
 
     def __init__(self) -> None:
-        self.connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        # One connection for the relay and one for everybody else, for the relay tells them apart.
+        where = f"file:relaytw-{uuid4().hex}?mode=memory&cache=shared"
+        self.connection, self._others = (
+            sqlite3.connect(where, uri=True, isolation_level=None, check_same_thread=False) for _ in range(2)
+        )
         metadata.create_all(create_engine("sqlite://", creator=lambda: self.connection, poolclass=StaticPool))
         self.away: str | None = None
         self.errors = 0
@@ -137,4 +142,4 @@ class MemoryDatabase(Service):
 
     def change(self, sql: str, *values: Any) -> int:
         """Change rows behind the relay's back; how many."""
-        return self.connection.execute(sql, values).rowcount
+        return self._others.execute(sql, values).rowcount

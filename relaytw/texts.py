@@ -4,6 +4,8 @@ from __future__ import annotations
 
 HANDSHAKE_APPROVED = "승인된 기기입니다. 메시지를 중계합니다."
 HANDSHAKE_PENDING = "승인 대기 중입니다. 관리자가 승인하면 답장이 시작됩니다."
+HANDSHAKE_PENDING_CODE = "승인 대기 중입니다 (승인 코드: {code}). 관리자가 승인하면 답장이 시작됩니다."
+HANDSHAKE_REFUSED_BECAUSE = "이 기기는 승인되지 않았습니다: {reason}"
 HANDSHAKE_REFUSED = "이 기기는 승인되지 않았습니다. 관리자에게 문의하세요."
 HANDSHAKE_PENALTY = "접속이 너무 잦아 잠시 차단되었습니다. 잠시 후 다시 시도하세요."
 

@@ -14,6 +14,7 @@ from twisted.logger import Logger
 
 from relaytw import __version__
 from relaytw.admission import Admission, AdmissionSettings
+from relaytw.codes import Codes
 from relaytw.config import Config
 from relaytw.credentials import Credentials
 from relaytw.daemons import DaemonThreads
@@ -31,6 +32,8 @@ from relaytw.protocols import wire
 from relaytw.protocols.conversation import Conversation, SessionLimits
 from relaytw.registry import Registry
 from relaytw.services.acceptance import Acceptance
+from relaytw.services.approvals import Approvals, ApprovalSettings
+from relaytw.services.audit import AuditWriter
 from relaytw.services.bot_settings import KeeperSettings, SettingsKeeper
 from relaytw.services.closes import Closes
 from relaytw.services.live_settings import LiveSettings
@@ -42,7 +45,6 @@ from relaytw.services.threads import BlockingPool
 from relaytw.signers import Signers
 from relaytw.store.connections import ConnectionSettings, make_pool
 from relaytw.store.database import Database, Transactions, Unfit
-from relaytw.store.memory import MemoryApprovals
 from relaytw.store.startcheck import StartCheck, first_check
 from relaytw.store.times import WallClock
 from relaytw.store.urls import parse as parse_url
@@ -68,6 +70,31 @@ def database(config: Config, reactor: Any, now: Callable[[], float]) -> Database
     return Database(pool, url.engine, reactor, str(url), layout=layout)
 
 
+def approvals(
+    config: Config,
+    reactor: Any,
+    database: Transactions,
+    audit: AuditWriter,
+    token: str,
+    metrics: Metrics,
+    now: Callable[[], float],
+) -> Approvals:
+    """Who may talk, as the database says."""
+    keys = config.database
+    settings = ApprovalSettings(
+        config.auth.approve_new_devices,
+        config.auth.approve_new_rooms,
+        keys.refresh_interval,
+        keys.lookup_patience,
+        keys.pending_rows,
+        keys.cached_devices,
+        keys.cached_rooms,
+        config.monitor.idle_client_ttl,
+    )
+    wall = WallClock(config.relay.timezone)
+    return Approvals(database, reactor, now, wall, Codes(token), audit, metrics, settings)
+
+
 def trace_ids() -> Callable[[], str]:
     """Names for messages, one after the other."""
     # Short, unique across restarts, and cheap: a random prefix for this run and a count.
@@ -85,7 +112,7 @@ def keyring(config: Config, credentials: Credentials) -> Keyring:
     return Keyring(credentials, Signers(config.auth.signers))
 
 
-def gate(config: Config, keys: Keyring, approvals: MemoryApprovals, now: Callable[[], float]) -> Gate:
+def gate(config: Config, keys: Keyring, approvals: Approvals, now: Callable[[], float]) -> Gate:
     """What decides whether a packet may enter."""
     settings = GateSettings(
         required=config.auth.required,
@@ -100,7 +127,13 @@ def gate(config: Config, keys: Keyring, approvals: MemoryApprovals, now: Callabl
 
 
 def secrets(
-    config: Config, reactor: Any, keys: Keyring, gate: Gate, sessions: Sessions, now: Callable[[], float]
+    config: Config,
+    reactor: Any,
+    keys: Keyring,
+    gate: Gate,
+    sessions: Sessions,
+    audit: AuditWriter,
+    now: Callable[[], float],
 ) -> SecretKeeper:
     """What rotates and retires secrets while the relay runs."""
     return SecretKeeper(
@@ -110,6 +143,7 @@ def secrets(
         disconnect=sessions.roster.disconnect,
         in_thread=lambda work: deferToThreadPool(reactor, reactor.getThreadPool(), work),
         required=config.auth.required,
+        note=lambda actor, act: audit.note(audit.act(actor, act)),
         now=now,
     )
 
@@ -187,7 +221,7 @@ def threads(config: Config, reactor: Any) -> BlockingPool:
 def sessions(
     config: Config,
     reactor: Any,
-    approvals: MemoryApprovals,
+    approvals: Approvals,
     gate: Gate,
     pings: Pings,
     intake: MemoryIntake,

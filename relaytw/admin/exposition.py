@@ -30,6 +30,7 @@ _LABELS: dict[str, tuple[str, tuple[str, ...]]] = {
 _COUNTED = {
     "accepted": "Chat messages accepted.",
     "answered": "Messages whose handler gave an answer.",
+    "approval_errors": "Times the approvals could not be read from the database, or written to it.",
     "closes": "Connections ended or refused.",
     "connects": "TCP connections accepted.",
     "decode": "Seconds to decode a line (mean of its read batch).",
@@ -39,6 +40,7 @@ _COUNTED = {
     "finished": "Messages whose handler ended, well or not.",
     "late_answers": "Answers that came after their handler was over, and were ignored.",
     "lines": "Lines read from phones.",
+    "lookups_unanswered": "Devices and rooms that were looked up and not answered in time.",
     "muted": "Messages of muted rooms, taken in and not run.",
     "overlong_texts": "Chat texts too long to be handled.",
     "paused": "Messages of paused bots, taken in and not run.",

@@ -6,11 +6,11 @@ fields they do not know, so that a misspelt one is noticed.
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from typing import Annotated, Generic, TypeVar
 
 import msgspec
 
-from relaytw.admin.view import CloseRow, DeviceRow, Overview, PenaltyRow, RoomRow
+from relaytw.admin.view import AuditRow, CloseRow, DeviceRow, Overview, PenaltyRow, RoomRow
 from relaytw.admin.view import Forgotten as ForgottenRows
 from relaytw.messages import ClientKey, CloseReason, PhoneInfo, Status
 from relaytw.settings import BotSettings, ChatLogPolicy
@@ -18,10 +18,30 @@ from relaytw.settings import BotSettings, ChatLogPolicy
 Item = TypeVar("Item")
 
 
-class Listing(msgspec.Struct, Generic[Item], frozen=True):
-    """Every item of one kind."""
+#: The most that one page holds, and how much it does where nobody says.
+MOST_ON_A_PAGE = 1000
+PAGE = 200
+
+
+class Listing(msgspec.Struct, Generic[Item], frozen=True, omit_defaults=True):
+    """Items of one kind; with `next` there are more, to be had by giving it as `after`."""
 
     items: list[Item]
+    next: str | None = None
+
+
+class PageQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Which page: the one that begins `after` what the one before gave as `next`."""
+
+    after: str | None = None
+    limit: Annotated[int, msgspec.Meta(ge=1, le=MOST_ON_A_PAGE)] = PAGE
+
+
+class ApprovalQuery(PageQuery, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Which devices or rooms: those of one status, or those that wait under a short code."""
+
+    status: Status | None = None
+    code: str | None = None
 
 
 class Client(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -37,10 +57,14 @@ class Client(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class DeviceStatus(Client, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The status a device shall have; with `register` one that was never seen is made known."""
+    """The status a device shall have; with `register` one that was never seen is made known.
+
+    `reason` is told to a phone that is turned away.
+    """
 
     status: Status
     register: bool = False
+    reason: str | None = None
 
 
 class RoomStatus(Client, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -49,6 +73,7 @@ class RoomStatus(Client, frozen=True, forbid_unknown_fields=True, omit_defaults=
     room_id: str
     status: Status
     register: bool = False
+    reason: str | None = None
 
 
 class Person(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -155,7 +180,11 @@ class Phone(msgspec.Struct, frozen=True):
 
 
 class Device(msgspec.Struct, frozen=True):
-    """A device the relay knows; `device_uuid` is what it is pinned to, if it is."""
+    """A device the relay knows; `device_uuid` is what it is pinned to, if it is.
+
+    `word` is its status as it stands in the table, `code` a short name for it while it waits; one that is
+    not `saved` has no row.
+    """
 
     bot: str
     device: str
@@ -165,6 +194,10 @@ class Device(msgspec.Struct, frozen=True):
     device_uuid: str | None
     created_at: float
     updated_at: float
+    word: str | None = None
+    reason: str = ""
+    saved: bool = True
+    code: str | None = None
 
     @classmethod
     def of(cls, row: DeviceRow) -> Device:
@@ -177,6 +210,10 @@ class Device(msgspec.Struct, frozen=True):
             device_uuid=row.device_uuid,
             created_at=row.created_at,
             updated_at=row.updated_at,
+            word=row.word,
+            reason=row.reason,
+            saved=row.saved,
+            code=row.code,
         )
 
 
@@ -190,6 +227,9 @@ class Room(msgspec.Struct, frozen=True):
     status: Status
     created_at: float
     updated_at: float
+    word: str | None = None
+    saved: bool = True
+    code: str | None = None
 
     @classmethod
     def of(cls, row: RoomRow) -> Room:
@@ -201,6 +241,9 @@ class Room(msgspec.Struct, frozen=True):
             status=row.status,
             created_at=row.created_at,
             updated_at=row.updated_at,
+            word=row.word,
+            saved=row.saved,
+            code=row.code,
         )
 
 
@@ -289,6 +332,23 @@ class Penalty(msgspec.Struct, frozen=True):
     def of(cls, row: PenaltyRow) -> Penalty:
         """The shape of a row."""
         return cls(*row.client, until=row.until, why=row.why, times=row.times)
+
+
+class Act(msgspec.Struct, frozen=True):
+    """What an operator, or somebody with access to the database, did."""
+
+    at: float
+    actor: str
+    act: str
+    bot: str | None
+    device: str | None
+    room_id: str | None
+    detail: str | None
+
+    @classmethod
+    def of(cls, row: AuditRow) -> Act:
+        """The shape of a row."""
+        return cls(*row)
 
 
 class ErrorDetail(msgspec.Struct, frozen=True):

@@ -18,6 +18,7 @@ _COMMANDS = {
     "devices": ("relaytw.cli.approvals:devices", "Known devices; approve, deny or block them."),
     "rooms": ("relaytw.cli.approvals:rooms", "Known rooms; approve, deny or block them."),
     "bots": ("relaytw.cli.bots:bots", "Bots' settings; pause a bot."),
+    "audit": ("relaytw.cli.audit:audit", "Who did what, and when."),
     "disconnect": ("relaytw.cli.status:disconnect", "Close a phone's connection."),
     "closes": ("relaytw.cli.status:closes", "Connections that ended or were refused, and why."),
     "penalties": ("relaytw.cli.penalties:penalties", "The penalty box; let a phone out of it."),

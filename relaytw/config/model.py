@@ -207,6 +207,7 @@ class DatabaseConfig(Section):
     bot_rows: Count = 1000
     cached_devices: Count = 20_000
     cached_rooms: Count = 100_000
+    audit_waiting: Count = 1000
     chat_log: Literal["none", "metadata", "full"] = "full"
     chat_retention_days: Count = 30
     batch_rows: Count = 500

@@ -152,8 +152,11 @@ class Acceptance:
             room.reported = True
             self._log.warn(
                 "room {room_id} of {client} is {status}, its messages are not answered; "
-                "to approve it: relayctl rooms approve {bot} {device} {room}",
-                room_id=room.room_id, client=room.client, status=room.status,
+                "to approve it: relayctl rooms approve {code} "
+                "(or: relayctl rooms approve {bot} {device} {room})",
+                room_id=room.room_id, client=room.client,
+                status=room.status if room.saved else "not looked up yet",
+                code=self._approvals.code_of(room.client, room.room_id),
                 # Strangers choose these names, and the line is there to be pasted into a shell.
                 bot=quote(room.client.bot), device=quote(room.client.device), room=quote(room.room_id),
             )  # fmt: skip

@@ -33,17 +33,21 @@ class Roster:
         self._settings_of = settings_of
         self._line_bytes = line_bytes
 
-    def device(self, client: ClientKey) -> Device | None:
-        """The device of this client's phone, None if it is not connected."""
-        conversation = self._registry.live(client)
-        return conversation.pass_.device if conversation is not None else None
+    def clients(self) -> list[ClientKey]:
+        """Every client that is on."""
+        return [one.key for one in self._registry.everyone() if one.key is not None]
+
+    def is_on(self, client: ClientKey) -> bool:
+        """Has this client a connection, proven or not?"""
+        return bool(self._connections(client))
 
     def status_changed(self, client: ClientKey, status: Status) -> None:
         """A device's status was changed: its live connections follow."""
         for conversation in self._connections(client):
             self.limit_lines(conversation)
             if status.refused:
-                text = f"the device is {status}"
+                reason = conversation.pass_.device.reason
+                text = f"the device is {status}: {reason}" if reason else f"the device is {status}"
                 conversation.session.end(Ending(CloseReason.NOT_APPROVED, text, ErrorCode.NOT_APPROVED))
 
     def settings_changed(self, bot: str) -> None:

@@ -205,7 +205,9 @@ class Sessions(Service):
             found.addCallback(lambda _: conversation.go_on())
             found.addErrback(self._lookup_failed, conversation)
         elif found.status.refused:
-            self._refuse(conversation, CloseReason.NOT_APPROVED, texts.HANDSHAKE_REFUSED)
+            why = found.reason
+            text = texts.HANDSHAKE_REFUSED_BECAUSE.format(reason=why) if why else texts.HANDSHAKE_REFUSED
+            self._refuse(conversation, CloseReason.NOT_APPROVED, text)
         else:
             self._admit(conversation, handshake, found)
 
@@ -335,9 +337,7 @@ class Sessions(Service):
         conversation.account = stages.intake.account(conversation.link)
         self.roster.limit_lines(conversation)
         approved = device.status is Status.APPROVED
-        self._answer(
-            conversation, approved, texts.HANDSHAKE_APPROVED if approved else texts.HANDSHAKE_PENDING
-        )
+        self._answer(conversation, approved, self._welcome(device))
         stages.admission.introduced(conversation)
         self._log.info(
             "{client} is {status}, script {version} (dialect {dialect}) at {peer}",
@@ -347,7 +347,7 @@ class Sessions(Service):
         if approved:
             stages.bot_seen(key.bot)
         else:
-            self._say_how_to_approve(key)
+            self._say_how_to_approve(device)
         if rival is not None:
             oldest = stages.registry.doubt(key, conversation)
             if oldest is not None:
@@ -366,16 +366,30 @@ class Sessions(Service):
             # Replies wait for whoever proves to be this phone; the answer to a ping does.
             self.ping(conversation)
 
-    def _say_how_to_approve(self, client: ClientKey) -> None:
-        if client.device.strip().lower() in NAMELESS:
+    def _welcome(self, device: Device) -> str:
+        if device.status is Status.APPROVED:
+            return texts.HANDSHAKE_APPROVED
+        if _is_nameless(device.client):
+            return texts.HANDSHAKE_PENDING
+        return texts.HANDSHAKE_PENDING_CODE.format(code=self.stages.approvals.code_of(device.client))
+
+    def _say_how_to_approve(self, device: Device) -> None:
+        client = device.client
+        if _is_nameless(client):
             self._log.warn(
                 "{client} has no device id of its own and can never be approved; give its script one",
                 client=client,
             )
             return
+        if not device.saved:
+            self._log.warn(
+                "{client} is not approved as far as is known: the database has not answered", client=client
+            )
         self._log.warn(
-            "{client} waits for approval: relayctl devices approve {bot} {device}",
-            client=client, bot=quote(client.bot), device=quote(client.device),
+            "{client} waits for approval: relayctl devices approve {code} "
+            "(or: relayctl devices approve {bot} {device})",
+            client=client, code=self.stages.approvals.code_of(client),
+            bot=quote(client.bot), device=quote(client.device),
         )  # fmt: skip
 
     def _refuse(self, conversation: Conversation, reason: CloseReason, text: str) -> None:
@@ -393,3 +407,7 @@ class Sessions(Service):
         self._log.failure("{client} could not be looked up", failure, client=conversation.key)
         text = "the relay cannot look this device up at the moment; try again later"
         conversation.session.end(Ending(CloseReason.INTERNAL, text, ErrorCode.INTERNAL))
+
+
+def _is_nameless(client: ClientKey) -> bool:
+    return client.device.strip().lower() in NAMELESS

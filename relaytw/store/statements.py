@@ -154,6 +154,16 @@ class Transaction:
         rows = self._cursor.fetchall()
         return rows[0] if rows else None
 
+    def number(self, text: str) -> int:
+        """The number that SQL text asks for."""
+        self.execute(text)
+        return int(self._cursor.fetchone()[0])
+
+    @property
+    def connection(self) -> int:
+        """What tells the connection that this runs on from others."""
+        return id(self._cursor.connection)
+
     @property
     def last_id(self) -> int:
         """The id that the last insert was given."""

@@ -9,12 +9,13 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from relaytw.errors import Refused
 from relaytw.gate import Device, Gate, GateSettings, Pass
-from relaytw.messages import Auth, ClientKey, Dialect, ErrorCode, Handshake, Status
+from relaytw.messages import Auth, ClientKey, ErrorCode, Status
 from relaytw.protocols.wire.signatures import Verifier, sign
 from relaytw.signers import Signers
-from relaytw.store.memory import MemoryApprovals
+from tests.unit.books import PHONE, Books
 
-PHONE = ClientKey("bot", "phone")
+__all__ = ["NOW", "PHONE", "Door", "DoorCase"]
+
 NOW = 1_000_000.0
 
 
@@ -47,25 +48,23 @@ class Door:
     ) -> None:
         self.clock = Clock()
         self.clock.advance(NOW)
-        self.approvals = MemoryApprovals(
-            approve_new_devices=approve_new, approve_new_rooms=False, now=self.clock.seconds
-        )
+        self.approvals = Books(self.clock, approve_new_devices=approve_new)
         self.keys = Keys(secrets, listed, signers)
         self.gate = Gate(
-            approvals=self.approvals,
+            approvals=self.approvals.real,
             keys=self.keys,
             settings=GateSettings(**settings),
             now=self.clock.seconds,
         )
 
     def device(self, client: ClientKey = PHONE, status: Status | None = Status.APPROVED) -> Device:
-        device = self.approvals.device(Handshake(Dialect.V33, *client, "3.3.0"), "10.0.0.2:1")
+        device = self.approvals.device(client)
         if status is not None:
             self.approvals.set_device(client, status)
         return device
 
     def connect(self, client: ClientKey = PHONE) -> Pass:
-        known = self.approvals.known_device(client)
+        known = self.approvals.real.known_device(client)
         return self.gate.issue(known or self.device(client))
 
     def auth(

@@ -209,7 +209,11 @@ class RelayLineTests(SynchronousTestCase):
             for packet in map(decode_from_relay, lines("relay"))
             if isinstance(packet, HandshakeComplete)
         ]
-        known = {text for name, text in vars(texts).items() if name.startswith("HANDSHAKE_")}
+        known = {
+            text.format(code="K7QXM", reason="분실 신고")
+            for name, text in vars(texts).items()
+            if name.startswith("HANDSHAKE_")
+        }
         self.assertEqual((set(said), len(said)), (known, len(known)))
 
 

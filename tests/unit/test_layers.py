@@ -34,6 +34,7 @@ STAGES: tuple[tuple[str, ...], ...] = (
         "relaytw.lanes",
         "relaytw.outbox",
         "relaytw.bots",
+        "relaytw.codes",
         "relaytw.config",
     ),
     (

@@ -28,7 +28,16 @@ from relaytw.admin.secrets import (
     SecretUser,
 )
 from relaytw.admin.site import make_site
-from relaytw.admin.view import CloseRow, DeviceRow, Forgotten, Overview, PenaltyRow, RoomRow
+from relaytw.admin.view import (
+    AuditRow,
+    CloseRow,
+    DeviceRow,
+    Forgotten,
+    Overview,
+    Page,
+    PenaltyRow,
+    RoomRow,
+)
 from relaytw.messages import ClientKey, CloseReason, Dialect, Monitoring, PhoneInfo, Status
 from relaytw.metrics import Metrics
 from relaytw.settings import BotSettings
@@ -70,13 +79,13 @@ class FakeSecrets:
         common = SecretSet("relay-state/secret", True, [], 2, 900.5, 3, old)
         return SecretsStatus(True, 800.0, 0, [common])
 
-    async def rotate(self) -> SecretRotated:
+    async def rotate(self, actor: str) -> SecretRotated:
         """As the relay does it."""
         if self.refusal is not None:
             raise self.refusal
         return SecretRotated("/state/secret", "/state/secret.old", 900.5)
 
-    async def retire(self, *, force: bool) -> SecretRetired:
+    async def retire(self, actor: str, *, force: bool) -> SecretRetired:
         """As the relay does it."""
         if self.refusal is not None and not force:
             raise self.refusal
@@ -100,8 +109,10 @@ class FakeView:
         self.bot_settings = {"Weather": BotSettings("Weather", admins=frozenset({"b", "a"}), per_bot=5)}
         self.failure: Exception | None = None
         self.forgotten: list[str] = []
-
         self.secrets = FakeSecrets()
+        self.asked: list[tuple[object, ...]] = []
+        self.acts: list[tuple[str, ClientKey, str | None]] = []
+        self.next: str | None = None
 
     def ready(self) -> str | None:
         """Why not, or None."""
@@ -123,15 +134,32 @@ class FakeView:
         """The phones."""
         return self.connected
 
-    def devices(self) -> Sequence[DeviceRow]:
-        """The devices."""
-        return [
-            DeviceRow(client, status, "192.0.2.7", "3.3.3", None, 900.0, 950.0)
+    async def devices(
+        self, status: Status | None, code: str | None, after: str | None, limit: int
+    ) -> Page[DeviceRow]:
+        """The devices, or the failure asked for; what was asked is remembered."""
+        self.asked.append((status, code, after, limit))
+        if self.failure is not None:
+            raise self.failure
+        rows = [
+            DeviceRow(client, status, "192.0.2.7", "3.3.3", None, 900.0, 950.0, status, "", True, "K7QXM")
             for client, status in self.known.items()
         ]
+        return Page(rows, self.next)
 
-    def set_device(self, client: ClientKey, status: Status, *, register: bool = False) -> bool:
+    async def set_device(
+        self,
+        client: ClientKey,
+        status: Status,
+        actor: str,
+        *,
+        register: bool = False,
+        reason: str | None = None,
+    ) -> bool:
         """As the relay does it."""
+        self.acts.append((actor, client, reason))
+        if self.failure is not None:
+            raise self.failure
         if client.device == "unknown":
             raise ValueError(f"{client} has no device id of its own and cannot be approved")
         if client not in self.known and not register:
@@ -139,21 +167,40 @@ class FakeView:
         self.known[client] = status
         return True
 
-    def rooms(self) -> Sequence[RoomRow]:
-        """The rooms."""
-        return [
-            RoomRow(client, room_id, "가족 / family", status, 900.0, 950.0)
+    async def rooms(
+        self, status: Status | None, code: str | None, after: str | None, limit: int
+    ) -> Page[RoomRow]:
+        """The rooms likewise."""
+        self.asked.append((status, code, after, limit))
+        rows = [
+            RoomRow(client, room_id, "가족 / family", status, 900.0, 950.0, status, True, None)
             for (client, room_id), status in self.known_rooms.items()
         ]
+        return Page(rows, self.next)
 
-    def set_room(self, client: ClientKey, room_id: str, status: Status, *, register: bool = False) -> bool:
+    async def audit(self, before: str | None, limit: int) -> Page[AuditRow]:
+        """What was done."""
+        self.asked.append((before, limit))
+        return Page([AuditRow(950.0, "admin:ada", "device approved", *ALICE, None, None)], self.next)
+
+    async def set_room(
+        self,
+        client: ClientKey,
+        room_id: str,
+        status: Status,
+        actor: str,
+        *,
+        register: bool = False,
+        reason: str | None = None,
+    ) -> bool:
         """As the relay does it."""
+        self.acts.append((actor, client, reason))
         if (client, room_id) not in self.known_rooms and not register:
             return False
         self.known_rooms[client, room_id] = status
         return True
 
-    def forget(self, user_hash: str) -> Deferred[Forgotten]:
+    def forget(self, user_hash: str, actor: str) -> Deferred[Forgotten]:
         """As the relay does it; of one person there is more."""
         if self.failure is not None:
             raise self.failure
@@ -165,7 +212,7 @@ class FakeView:
         return list(self.bot_settings.values())
 
     async def set_bot(
-        self, bot: str, values: Mapping[str, object], *, register: bool = False
+        self, bot: str, values: Mapping[str, object], actor: str, *, register: bool = False
     ) -> BotSettings | None:
         """As the relay does it."""
         if self.failure is not None:
@@ -186,14 +233,16 @@ class FakeView:
         """The box."""
         return self.boxed
 
-    def lift_penalty(self, client: ClientKey) -> bool:
+    def lift_penalty(self, client: ClientKey, actor: str) -> bool:
         """As the relay does it."""
+        self.acts.append((actor, client, None))
         before = len(self.boxed)
         self.boxed = [row for row in self.boxed if row.client != client]
         return len(self.boxed) < before
 
-    def disconnect(self, client: ClientKey) -> bool:
+    def disconnect(self, client: ClientKey, actor: str) -> bool:
         """As the relay does it."""
+        self.acts.append((actor, client, None))
         before = len(self.connected)
         self.connected = [info for info in self.connected if info.client != client]
         return len(self.connected) < before

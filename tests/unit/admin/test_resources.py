@@ -75,6 +75,10 @@ class DeviceTests(SiteTestCase):
             "device_uuid": None,
             "created_at": 900.0,
             "updated_at": 950.0,
+            "word": "pending",
+            "reason": "",
+            "saved": True,
+            "code": "K7QXM",
         }
         self.assertEqual(shown, {**CLIENT, **expected})
 
@@ -108,6 +112,61 @@ class DeviceTests(SiteTestCase):
             self.assertEqual((answer.status, answer.code), (status, code), body)
         self.assertIs(self.view.known[ALICE], Status.PENDING)
         self.assertEqual(self.events, [])
+
+    def test_page(self) -> None:
+        """A list is asked for by status, code and page; where there is more the answer says how to go on."""
+        self.view.next = "17"
+        answer = self.get("/api/v1/devices?status=pending&after=5&limit=3")
+        self.assertEqual(answer.json["next"], "17")
+        self.get("/api/v1/rooms?code=K7QXM")
+        self.get("/api/v1/audit?after=9")
+        self.assertEqual(
+            self.view.asked, [(Status.PENDING, None, "5", 3), (None, "K7QXM", None, 200), ("9", 200)]
+        )
+        self.view.next = None
+        self.assertNotIn("next", self.get("/api/v1/devices").json)
+
+    def test_bad_query(self) -> None:
+        """A query that is misspelt or out of bounds is refused."""
+        for query in ("status=fine", "stauts=pending", "limit=0", "limit=1001", "limit=x", "after=%ff"):
+            answer = self.get(f"/api/v1/devices?{query}")
+            self.assertEqual((answer.status, answer.code), (400, "bad_request"), query)
+        self.view.failure = ValueError("no such page")
+        self.assertEqual(self.get("/api/v1/devices?after=x").code, "bad_request")
+
+    def test_database_away(self) -> None:
+        """Without the database nothing is listed or changed, and that is said."""
+        self.view.failure = Unavailable("nothing was changed: the database is away")
+        for answer in (
+            self.get("/api/v1/devices"),
+            self.post("/api/v1/devices/status", {**CLIENT, "status": "approved"}),
+        ):
+            self.assertEqual((answer.status, answer.code), (503, "database_away"))
+
+    def test_actor(self) -> None:
+        """Whoever acts is known by the name that he gives, of which only what can be shown is kept."""
+        wanted = {**CLIENT, "status": "blocked", "reason": "lost"}
+        for name in ("ada", "%EA%B9%80", "a%0Ab", "x" * 100):
+            self.post("/api/v1/devices/status", wanted, headers={"X-Relaytw-Actor": name})
+        self.post("/api/v1/phones/disconnect", CLIENT)
+        self.assertEqual(
+            [actor for actor, _, _ in self.view.acts],
+            ["admin:ada", "admin:김", "admin:ab", f"admin:{'x' * 64}", "admin"],
+        )
+        self.assertEqual(self.view.acts[0], ("admin:ada", ALICE, "lost"))
+
+    def test_audit(self) -> None:
+        """What was done is listed with who did it."""
+        (act,) = self.get("/api/v1/audit").json["items"]
+        self.assertEqual((act["at"], act["actor"], act["act"]), (950.0, "admin:ada", "device approved"))
+
+    def test_described(self) -> None:
+        """The description of the API names what may be asked for."""
+        paths = self.get("/api/v1/openapi.json").json["paths"]
+        parameters = {one["name"]: one for one in paths["/api/v1/devices"]["get"]["parameters"]}
+        self.assertEqual(set(parameters), {"after", "limit", "status", "code"})
+        self.assertEqual(parameters["limit"]["schema"]["maximum"], 1000)
+        self.assertFalse(parameters["status"]["required"])
 
 
 class RoomTests(SiteTestCase):
@@ -151,7 +210,7 @@ class OpenApiTests(SiteTestCase):
     def test_every_route_is_described(self) -> None:
         """Each operation has a name of its own, a summary, an answer and the shape of its errors."""
         self.assertEqual(self.document["openapi"], "3.1.0")
-        self.assertEqual(len(self.document["paths"]), 20)
+        self.assertEqual(len(self.document["paths"]), 21)
         operations = [op for path in self.document["paths"].values() for op in path.values()]
         self.assertEqual(len({op["operationId"] for op in operations}), len(operations))
         for operation in operations:
@@ -240,7 +299,7 @@ class BotTests(SiteTestCase):
         """While nothing can be written the caller is told so, and may ask again."""
         self.view.failure = Unavailable("nothing was changed: the database is away (unplugged)")
         answer = self.post(self.path, {"bot": "Weather", "paused": True})
-        self.assertEqual((answer.status, answer.code), (503, "unavailable"))
+        self.assertEqual((answer.status, answer.code), (503, "database_away"))
         self.assertIn("nothing was changed", answer.json["error"]["message"])
 
 

@@ -11,6 +11,7 @@ from relaytw.gate import Room
 from relaytw.messages import Media, Status
 from relaytw.services.writer import GATHER
 from relaytw.settings import BotSettings, ChatLogPolicy, RoomSettings
+from tests.unit.books import done
 from tests.unit.relay.harness import BOT, RelayTestCase
 from tests.unit.relay.test_lookups import SlowTestCase
 
@@ -21,7 +22,7 @@ class RecordsTestCase(RelayTestCase):
     def rows(self, columns: str = "message, is_our_bot_response") -> list[Row]:
         """What is in the chat log, once what waits is written."""
         self.advance(GATHER)
-        return self.database.rows(f"SELECT {columns} FROM kb_chat_logs ORDER BY id")  # noqa: S608
+        return self.database.rows(f"SELECT {columns} FROM kb_chat_logs ORDER BY id")
 
     def texts(self) -> list[str]:
         """The messages in it."""
@@ -70,14 +71,14 @@ class ChatTests(RecordsTestCase):
     def test_restricted(self) -> None:
         """What a phone says that is not approved yet is written down."""
         phone = self.proven()
-        self.relay.operator.set_device(self.key(), Status.PENDING)
+        done(self.relay.operator.set_device(self.key(), Status.PENDING))
         phone.say("hello?")
         self.assertEqual(self.rows(), [("hello?", 0)])
 
     def test_room_not_approved(self) -> None:
         """So is what is said in a room that is not approved."""
         phone = self.proven()
-        self.relay.operator.set_room(self.key(), "room", Status.BLOCKED, register=True)
+        done(self.relay.operator.set_room(self.key(), "room", Status.BLOCKED, register=True))
         phone.say("hello?")
         self.assertEqual((self.texts(), self.heard_texts()), (["hello?"], []))
 
@@ -164,7 +165,7 @@ class NothingTests(RecordsTestCase):
         """Where nothing is kept no row is made, of a pending phone's chat neither."""
         phone = self.proven()
         phone.say("# echo 1")
-        self.relay.operator.set_device(self.key(), Status.PENDING)
+        done(self.relay.operator.set_device(self.key(), Status.PENDING))
         phone.say("# echo 2")
         self.assertEqual((self.rows(), phone.texts), ([], ["에코: 1"]))
 

@@ -92,7 +92,7 @@ class PauseTests(SettingsTestCase):
 
 
 class RoomSettingsTests(SettingsTestCase):
-    def set_room(self, name: str = "room", **about: Any) -> None:
+    def give(self, name: str = "room", **about: Any) -> None:
         """Let a room's settings be these, and otherwise the usual."""
         room = self.room(name)
         room.settings = RoomSettings(**about)
@@ -103,14 +103,14 @@ class RoomSettingsTests(SettingsTestCase):
         phone = self.proven()
         for number in range(4):
             phone.say(f"# wait {number}")
-        self.set_room(muted=True)
+        self.give(muted=True)
         self.assertEqual(self.stages.metrics.muted, 1)
         phone.say("unheard")
         phone.say("heard", room="other")
         self.let_go()
         self.assertEqual(self.heard_texts()[3:], ["heard"])
         self.assertEqual(self.stages.metrics.muted, 2)
-        self.set_room()
+        self.give()
         phone.say("and now")
         self.assertEqual(self.heard_texts()[4:], ["and now"])
 
@@ -119,7 +119,7 @@ class RoomSettingsTests(SettingsTestCase):
         phone = self.proven()
         for number in range(5):
             phone.say(f"# wait {number}")
-        self.set_room(ordered=True)
+        self.give(ordered=True)
         self.let_go(number=2)
         self.assertEqual(len(self.messages), 3)
         self.let_go(number=1)
@@ -134,7 +134,7 @@ class RoomSettingsTests(SettingsTestCase):
         phone = self.proven()
         for number in range(6):
             phone.say(f"# wait {number}")
-        self.set_room(per_room=5)
+        self.give(per_room=5)
         self.assertEqual(len(self.messages), 5)
         self.set_bot(per_room=1)
         self.let_go(number=1)
@@ -254,7 +254,7 @@ class LineTests(SettingsTestCase):
         self.set_bot(line_bytes=2 * KIB)
         phone.send(self.long(phone, 10_000))
         self.assertEqual(len(self.messages), 1)
-        self.relay.operator.set_device(self.key(), Status.PENDING)
+        self.set_device(Status.PENDING)
         phone.send(self.long(phone, 10_000))
         self.assertClosed(phone, CloseReason.LINE_TOO_LONG, "line_too_long")
 
@@ -342,6 +342,7 @@ class TableTests(SettingsTestCase):
         """Without a database an admin is told that nothing could be read."""
         phone = self.proven()
         self.set_bot(admins=frozenset({"ada"}))
+        self.room()
         self.database.go_away()
         phone.say("# reload bots-config", user_hash="ada")
         self.assertEqual(phone.texts, [texts.CANNOT_RELOAD])
@@ -360,7 +361,7 @@ class FirstSightTests(SettingsTestCase):
         """Whoever merely says a name makes no row; a signature makes one, and so does an approval."""
         self.connect("phone-1").hello()
         self.assertEqual(self.rows(), [])
-        self.relay.operator.set_device(self.key("phone-2"), Status.APPROVED, register=True)
+        self.set_device(Status.APPROVED, "phone-2")
         self.connect("phone-2").hello()
         self.assertEqual(self.rows(), [BOT])
 
