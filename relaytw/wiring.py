@@ -34,6 +34,7 @@ from relaytw.services.acceptance import Acceptance
 from relaytw.services.bot_settings import KeeperSettings, SettingsKeeper
 from relaytw.services.closes import Closes
 from relaytw.services.live_settings import LiveSettings
+from relaytw.services.monitors import PingRecord
 from relaytw.services.pings import Pings
 from relaytw.services.secrets import SecretKeeper
 from relaytw.services.sessions import HouseSettings, Sessions, Stages
@@ -195,6 +196,7 @@ def sessions(
     metrics: Metrics,
     settings: LiveSettings,
     keeper: SettingsKeeper,
+    ping_log: PingRecord,
     now: Callable[[], float],
 ) -> Sessions:
     """Everybody's conversations, joined to the stages they ask."""
@@ -213,7 +215,7 @@ def sessions(
     registry: Registry[Conversation] = Registry(limits.provisional_per_client)
     stages = Stages(
         admission, penalties, approvals, gate, registry, pings, intake, acceptance, outbox, Closes(), metrics,
-        settings.settings_of, keeper.seen,
+        ping_log, settings.settings_of, keeper.seen,
     )  # fmt: skip
     return Sessions(
         clock=reactor,

@@ -22,8 +22,10 @@ from relaytw.admin.shapes import (
     Close,
     Device,
     DeviceStatus,
+    Forgotten,
     Listing,
     Penalty,
+    Person,
     Phone,
     RelayStatus,
     Room,
@@ -60,6 +62,7 @@ class AdminApi:
             Route("GET", "/api/v1/closes", self.closes, returns=Listing[Close]),
             Route("GET", "/api/v1/penalties", self.penalties, returns=Listing[Penalty]),
             Route("POST", "/api/v1/penalties/lift", self.lift_penalty, Client, Client),
+            Route("POST", "/api/v1/forget", self.forget, Person, Forgotten),
             *SecretsApi(self._view.secrets).routes(),
         ]
 
@@ -151,6 +154,15 @@ class AdminApi:
         if not self._view.lift_penalty(client.key):
             raise Problem(404, "no_penalty", f"{client.key} is not in the penalty box")
         return client
+
+    async def forget(self, person: Person) -> Forgotten:
+        """Delete some of what a person said and was answered; ask again while there is more."""
+        if not person.user_hash.strip():
+            raise Problem(400, "bad_request", "an empty user_hash names nobody")
+        try:
+            return Forgotten.of(await self._view.forget(person.user_hash))
+        except Unavailable as error:
+            raise Problem(503, "unavailable", str(error)) from error
 
 
 def _text(status: int, text: str) -> Reply:

@@ -53,6 +53,14 @@ class PenaltyRow(NamedTuple):
     times: int
 
 
+class Forgotten(NamedTuple):
+    """What was deleted of one person's chat: messages, and answers to them; is there `more`?"""
+
+    messages: int
+    answers: int
+    more: bool
+
+
 class Overview(NamedTuple):
     """The relay in one glance.  Memory and queues in bytes where named so, times in seconds."""
 
@@ -79,6 +87,10 @@ class Overview(NamedTuple):
     finished: int
     failed: int
     replies_sent: int
+    rows_waiting: int
+    rows_waiting_bytes: int
+    database_up: bool
+    database_errors: int
 
 
 class RelayView(Protocol):
@@ -136,3 +148,9 @@ class RelayView(Protocol):
 
     def disconnect(self, client: ClientKey) -> bool:
         """Close a client's connection; False if it is not connected."""
+
+    def forget(self, user_hash: str) -> Awaitable[Forgotten]:
+        """Delete some of what a person said and was answered; to be asked again while there is more.
+
+        Fails with `Unavailable`, with a sentence for the operator, while that cannot be done.
+        """

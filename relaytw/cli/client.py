@@ -19,8 +19,10 @@ from relaytw.admin.shapes import (
     Device,
     DeviceStatus,
     ErrorBody,
+    Forgotten,
     Listing,
     Penalty,
+    Person,
     Phone,
     RelayStatus,
     Room,
@@ -121,6 +123,10 @@ class AdminClient:
     def lift_penalty(self, bot: str, device: str) -> None:
         """Let a client out of the penalty box."""
         self._post("/api/v1/penalties/lift", Client(bot, device))
+
+    def forget(self, user_hash: str) -> Forgotten:
+        """Delete some of what a person said and was answered; to be asked again while there is more."""
+        return self._read(self._post("/api/v1/forget", Person(user_hash)), Forgotten)
 
     def secrets(self) -> SecretsStatus:
         """How many secrets are valid for whom, and who signs with which."""

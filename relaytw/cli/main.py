@@ -21,6 +21,7 @@ _COMMANDS = {
     "disconnect": ("relaytw.cli.status:disconnect", "Close a phone's connection."),
     "closes": ("relaytw.cli.status:closes", "Connections that ended or were refused, and why."),
     "penalties": ("relaytw.cli.penalties:penalties", "The penalty box; let a phone out of it."),
+    "forget": ("relaytw.cli.forget:forget", "Delete what a person said."),
     "secret": ("relaytw.cli.secrets:secret", "The secret that phones sign with; rotate it."),
     "config": ("relaytw.cli.configuration:config", "Check or show a configuration."),
     "db": ("relaytw.cli.database:db", "The database's tables: check and upgrade them."),

@@ -225,6 +225,8 @@ class MonitorConfig(Section):
     cleanup_interval: Seconds = 1800.0
     idle_client_ttl: Seconds = 3600.0
     ping_retention_days: Count = 7
+    system_retention_days: Count = 30
+    audit_retention_days: Count = 365
 
     @model_validator(mode="after")
     def _warn_first(self) -> MonitorConfig:

@@ -11,13 +11,24 @@ from twisted.logger import Logger
 
 from relaytw import __version__
 from relaytw.admin.secrets import SecretsView
-from relaytw.admin.view import CloseRow, DeviceRow, Overview, PenaltyRow, RoomRow
+from relaytw.admin.view import (
+    CloseRow,
+    DeviceRow,
+    Forgotten,
+    Overview,
+    PenaltyRow,
+    RoomRow,
+)
+from relaytw.errors import Unavailable
 from relaytw.messages import ClientKey, PhoneInfo, Status
 from relaytw.services.bot_settings import SettingsKeeper
 from relaytw.services.dispatcher import Dispatcher
+from relaytw.services.forgetting import Forgetting
 from relaytw.services.live_settings import LiveSettings
 from relaytw.services.sessions import Sessions
+from relaytw.services.writer import RowWriter
 from relaytw.settings import BotSettings, public_name
+from relaytw.store.database import DatabaseAway, Transactions
 from relaytw.store.memory import MemoryApprovals
 
 #: Who acts by the admin API, as the audit table names him.
@@ -38,6 +49,9 @@ class Operator(Service):
         sessions: Sessions,
         dispatcher: Dispatcher,
         approvals: MemoryApprovals,
+        database: Transactions,
+        writer: RowWriter,
+        forgetting: Forgetting,
         settings: LiveSettings,
         keeper: SettingsKeeper,
         secrets: SecretsView,
@@ -49,6 +63,9 @@ class Operator(Service):
         self._sessions = sessions
         self._dispatcher = dispatcher
         self._approvals = approvals
+        self._database = database
+        self._writer = writer
+        self._forgetting = forgetting
         self._settings = settings
         self._keeper = keeper
         self._now = now
@@ -89,6 +106,10 @@ class Operator(Service):
             finished=metrics.finished,
             failed=metrics.failed,
             replies_sent=metrics.replies_sent,
+            rows_waiting=self._writer.waiting,
+            rows_waiting_bytes=self._writer.waiting_bytes,
+            database_up=self._database.away is None,
+            database_errors=self._database.errors,
         )
 
     def phones(self) -> Sequence[PhoneInfo]:
@@ -167,6 +188,14 @@ class Operator(Service):
         if closed:
             self._act("{client} is disconnected", client=client)
         return closed
+
+    async def forget(self, user_hash: str) -> Forgotten:
+        """Delete some of what a person said and was answered; to be asked again while there is more."""
+        try:
+            forgotten = await self._forgetting.forget(user_hash)
+        except DatabaseAway as away:
+            raise Unavailable(f"nothing can be deleted while the database is away: {away}") from away
+        return forgotten
 
     def _act(self, format: str, **fields: Any) -> None:  # noqa: A002 (the logger's own word)
         self._log.info("operator: " + format, **fields)

@@ -43,6 +43,7 @@ from relaytw.protocols.session import converse
 from relaytw.registry import Registry
 from relaytw.services.acceptance import Acceptance
 from relaytw.services.closes import Closes
+from relaytw.services.monitors import PingRecord
 from relaytw.services.pings import Pings
 from relaytw.services.roster import Roster, named
 from relaytw.settings import BotSettings, SettingsOf
@@ -83,6 +84,7 @@ class Stages:
     outbox: Outbox
     closes: Closes
     metrics: Metrics
+    ping_log: PingRecord
     settings_of: SettingsOf = BotSettings
     bot_seen: Callable[[str], None] = lambda _bot: None
 
@@ -260,12 +262,8 @@ class Sessions(Service):
         self.stages.metrics.pongs += 1
         if pong.monitoring is not None:
             conversation.monitoring = pong.monitoring
-        sent = pong.server_timestamp
-        if sent is not None and conversation.pings and sent in conversation.pings:
-            conversation.pings.remove(sent)
-            conversation.pings = conversation.pings or None
-            if conversation.link.reading and conversation.link.resumed_at <= conversation.last_ping:
-                conversation.round_trip_ms = int(self._now() * 1000) - sent
+        round_trip = conversation.answered(pong.server_timestamp, int(self._now() * 1000))
+        self.stages.ping_log.note(conversation, pong, round_trip)
 
     def ping(self, conversation: Conversation) -> None:
         """Ping this phone now."""

@@ -28,7 +28,7 @@ from relaytw.admin.secrets import (
     SecretUser,
 )
 from relaytw.admin.site import make_site
-from relaytw.admin.view import CloseRow, DeviceRow, Overview, PenaltyRow, RoomRow
+from relaytw.admin.view import CloseRow, DeviceRow, Forgotten, Overview, PenaltyRow, RoomRow
 from relaytw.messages import ClientKey, CloseReason, Dialect, Monitoring, PhoneInfo, Status
 from relaytw.metrics import Metrics
 from relaytw.settings import BotSettings
@@ -99,6 +99,7 @@ class FakeView:
         ]
         self.bot_settings = {"Weather": BotSettings("Weather", admins=frozenset({"b", "a"}), per_bot=5)}
         self.failure: Exception | None = None
+        self.forgotten: list[str] = []
 
         self.secrets = FakeSecrets()
 
@@ -114,7 +115,8 @@ class FakeView:
             name="relay-01", version="0.1.0", mode="queued", started_at=1000.5, listening=("tcp:1490",),
             connections=3, connections_limit=100, overflow=1, provisional=2, clients=4, waiting=5,
             waiting_bytes=600, running=7, consumers=31, lanes=8, outbox=9, outbox_bytes=1000, penalties=11,
-            memory_bytes=12000, accepted=13, finished=14, failed=15, replies_sent=16,
+            memory_bytes=12000, accepted=13, finished=14, failed=15, replies_sent=16, rows_waiting=17,
+            rows_waiting_bytes=18, database_up=True, database_errors=19,
         )  # fmt: skip
 
     def phones(self) -> Sequence[PhoneInfo]:
@@ -150,6 +152,13 @@ class FakeView:
             return False
         self.known_rooms[client, room_id] = status
         return True
+
+    def forget(self, user_hash: str) -> Deferred[Forgotten]:
+        """As the relay does it; of one person there is more."""
+        if self.failure is not None:
+            raise self.failure
+        self.forgotten.append(user_hash)
+        return succeed(Forgotten(3, 2, more=user_hash == "talker" and len(self.forgotten) < 2))
 
     def bots(self) -> Sequence[BotSettings]:
         """The bots' settings."""

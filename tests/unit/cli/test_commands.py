@@ -21,6 +21,10 @@ STATUS: dict[str, Any] = {
     "clients": 2, "waiting": 5, "waiting_bytes": 2048, "running": 1, "consumers": 31, "lanes": 2, "outbox": 0,
     "outbox_bytes": 0, "penalties": 0, "memory_bytes": 50_000_000, "accepted": 9, "finished": 4, "failed": 0,
     "replies_sent": 4,
+    "rows_waiting": 0,
+    "rows_waiting_bytes": 0,
+    "database_up": True,
+    "database_errors": 0,
 }  # fmt: skip
 
 
