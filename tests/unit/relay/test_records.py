@@ -21,7 +21,7 @@ class RecordsTestCase(RelayTestCase):
     def rows(self, columns: str = "message, is_our_bot_response") -> list[Row]:
         """What is in the chat log, once what waits is written."""
         self.advance(GATHER)
-        return self.database.rows(f"SELECT {columns} FROM kb_chat_logs ORDER BY id")  # noqa: S608
+        return self.database.rows(f"SELECT {columns} FROM kb_chat_logs ORDER BY id")
 
     def texts(self) -> list[str]:
         """The messages in it."""
