@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred, succeed
 from relaytw.services.machine import Usage
 from relaytw.store.connections import in_words, means_away
 from relaytw.store.database import DatabaseAway
+from relaytw.store.layout import FRESH, Layout
 from relaytw.store.schema import metadata
 from relaytw.store.statements import Transaction
 from relaytw.store.systems import MachineFigures
@@ -61,6 +62,7 @@ class MemoryDatabase(Service):
         metadata.create_all(create_engine("sqlite://", creator=lambda: self.connection, poolclass=StaticPool))
         self.away: str | None = None
         self.errors = 0
+        self.layout: Layout = FRESH
         self.ran = 0
         self._gone: str | None = None
         self._held: list[Callable[[], None]] | None = None
@@ -97,7 +99,7 @@ class MemoryDatabase(Service):
         cursor = self.connection.cursor()
         cursor.execute("BEGIN IMMEDIATE")
         try:
-            result = function(Transaction(cursor, self.engine), *args, **kwargs)
+            result = function(Transaction(cursor, self.engine, self.layout), *args, **kwargs)
         except Exception as error:
             self.connection.rollback()
             if means_away(error):

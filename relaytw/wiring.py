@@ -17,6 +17,7 @@ from relaytw.admission import Admission, AdmissionSettings
 from relaytw.config import Config
 from relaytw.credentials import Credentials
 from relaytw.daemons import DaemonThreads
+from relaytw.errors import ConfigError
 from relaytw.gate import Gate, GateSettings
 from relaytw.intake import IntakeSettings, Job, MemoryIntake
 from relaytw.keyring import Keyring
@@ -40,10 +41,10 @@ from relaytw.services.sessions import HouseSettings, Sessions, Stages
 from relaytw.services.threads import BlockingPool
 from relaytw.signers import Signers
 from relaytw.store.connections import ConnectionSettings, make_pool
-from relaytw.store.database import Database, Transactions
+from relaytw.store.database import Database, Transactions, Unfit
 from relaytw.store.memory import MemoryApprovals
+from relaytw.store.startcheck import StartCheck, first_check
 from relaytw.store.times import WallClock
-from relaytw.store.upgrade import prepare
 from relaytw.store.urls import parse as parse_url
 
 _log = Logger(namespace="relaytw.outbox")
@@ -55,9 +56,16 @@ def database(config: Config, reactor: Any, now: Callable[[], float]) -> Database
     url = parse_url(keys.url, Path(config.relay.state_dir))
     wall = WallClock(config.relay.timezone)
     settings = ConnectionSettings(keys.connect_timeout, keys.query_timeout, keys.threads)
-    prepare(url)
+    auto_upgrade = url.own if keys.auto_upgrade is None else keys.auto_upgrade
+    check = StartCheck(url, settings, auto_upgrade=auto_upgrade, now=now)
+    try:
+        layout = first_check(check, url)
+    except Unfit as error:
+        raise ConfigError(str(error)) from error
     pool = make_pool(url, settings, lambda: wall.offset(now()), reactor)
-    return Database(pool, url.engine, reactor, str(url))
+    if layout is None:
+        return Database(pool, url.engine, reactor, str(url), check)
+    return Database(pool, url.engine, reactor, str(url), layout=layout)
 
 
 def trace_ids() -> Callable[[], str]:

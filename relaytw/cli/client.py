@@ -47,6 +47,10 @@ class AdminError(click.ClickException):
         self.code = code
 
 
+class Unreached(AdminError):
+    """No relay answers."""
+
+
 def open_connection(url: str) -> HTTPConnection:
     """A connection, not yet made, to `http://`, `https://` or `unix:PATH`.  Raises ValueError."""
     if url.startswith("unix:"):
@@ -168,7 +172,7 @@ class AdminClient:
             finally:
                 connection.close()
         except (OSError, HTTPException) as error:
-            raise AdminError(self._unreachable(error)) from error
+            raise Unreached(self._unreachable(error)) from error
         except ValueError as error:
             raise AdminError(f"{self._target.admin_url} cannot be asked: {error}") from error
         if status != 200:  # noqa: PLR2004 (HTTP's word for success)

@@ -24,6 +24,9 @@ _COMMANDS = {
     "forget": ("relaytw.cli.forget:forget", "Delete what a person said."),
     "secret": ("relaytw.cli.secrets:secret", "The secret that phones sign with; rotate it."),
     "config": ("relaytw.cli.configuration:config", "Check or show a configuration."),
+    "db": ("relaytw.cli.database:db", "The database's tables: check and upgrade them."),
+    "backup": ("relaytw.cli.database:backup", "Copy the tables and secrets into a file."),
+    "restore": ("relaytw.cli.database:restore", "Put a backup into a database."),
     "phone": ("relaytw.cli.phone:phone", "A simulated phone, for people without one."),
     "simulate": ("relaytw.cli.simulate:simulate", "Many simulated phones, for load."),
 }

@@ -45,7 +45,7 @@ STAGES: tuple[tuple[str, ...], ...] = (
         "relaytw.admin",
         "relaytw.store",
     ),
-    ("relaytw.protocols.bridge", "relaytw.keyring"),
+    ("relaytw.protocols.bridge", "relaytw.keyring", "relaytw.maintenance"),
     ("relaytw.services",),
     ("relaytw.cli", "relaytw.testing", "relaytw.wiring", "relaytw.records"),
     ("relaytw.tap",),

@@ -14,6 +14,7 @@ from relaytw.messages import SettingChange
 from relaytw.services.bot_settings import KeeperSettings, SettingsKeeper
 from relaytw.services.live_settings import LiveSettings
 from relaytw.settings import BotSettings, ChatLogPolicy
+from relaytw.store.layout import FRESH
 from relaytw.store.urls import Engine
 from relaytw.testing import MemoryDatabase
 
@@ -22,6 +23,7 @@ class LateDatabase:
     """Does at once what it is asked, and says so when the test lets it."""
 
     engine = Engine.SQLITE
+    layout = FRESH
     errors = 0
     away = None
 
