@@ -2,7 +2,8 @@
 
 A `PeerError` is the phone's: it is told in an `error` packet, counted, logged at info, and the
 relay goes on.  A `ConfigError` is the operator's: it stops the start with a sentence on what to
-change.  Any other exception is by definition a fault of ours.
+change.  `Unavailable` is nobody's: who asked is told, and may ask again.  Any other exception is by
+definition a fault of ours.
 """
 
 from __future__ import annotations
@@ -32,3 +33,7 @@ class Refused(PeerError):
 
 class ConfigError(Exception):
     """The configuration cannot be used; the text names every key, its value and what is allowed."""
+
+
+class Unavailable(Exception):
+    """What was asked for needs something that is away at the moment; the text says what."""

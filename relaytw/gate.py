@@ -17,7 +17,9 @@ from twisted.internet.defer import Deferred
 
 from relaytw.errors import Refused
 from relaytw.messages import Auth, Chat, ClientKey, ErrorCode, Handshake, Status
-from relaytw.recent import Recent
+from relaytw.settings import USUAL_ROOM, RoomSettings
+from relaytw.signers import UNSIGNED, Use
+from relaytw.twins import Recent
 
 #: How often, in seconds, a client's oldest message ids are looked at.
 _TRIM_INTERVAL = 1.0
@@ -29,8 +31,10 @@ NAMELESS = frozenset({"", "unknown", "null", "none", "undefined"})
 class Device:
     """A device as the approvals know it; shared, so a change of status is seen at once.
 
-    `uuid` is the deviceUUID it was pinned to, None before its first valid signature.  Times in
-    seconds since the epoch.
+    `uuid` is the deviceUUID it was pinned to, None before its first valid signature.  Its longest
+    line in bytes and its pictures' width in pixels are None where its bot's hold.  `proven` says that
+    it has shown a valid signature, `saved` that its status is that of its row, `reason` why it was
+    refused.  Times in seconds since the epoch.
     """
 
     client: ClientKey
@@ -40,9 +44,14 @@ class Device:
     version: str
     created_at: float
     updated_at: float
+    line_bytes: int | None = None
+    image_width: int | None = None
+    proven: bool = False
+    saved: bool = True
+    reason: str = ""
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, weakref_slot=True)
 class Room:
     """A room of one client as the approvals know it; shared likewise.
 
@@ -58,6 +67,8 @@ class Room:
     updated_at: float
     reported: bool = False
     lane: Any = None
+    settings: RoomSettings = USUAL_ROOM
+    saved: bool = True
 
 
 class Approvals(Protocol):
@@ -67,7 +78,7 @@ class Approvals(Protocol):
         """The device of this handshake, registered as pending if nobody knows it."""
 
     def known_device(self, client: ClientKey) -> Device | None:
-        """The device if it is known, without registering it."""
+        """The device if it is known, without asking anybody and without registering it."""
 
     def may_register(self) -> bool:
         """Is a device never seen before approved when it introduces itself?"""
@@ -75,15 +86,34 @@ class Approvals(Protocol):
     def pin(self, device: Device, uuid: str) -> None:
         """Bind an approved device to the deviceUUID it showed."""
 
+    def proved(self, device: Device) -> None:
+        """Note that a device that is not approved has shown a valid signature."""
+
+    def code_of(self, client: ClientKey, room_id: str | None = None) -> str:
+        """The short code by which an operator may name a device, or a room, that waits."""
+
     def room(self, client: ClientKey, room_id: str, name: str) -> Room | Deferred[Room]:
         """The room, registered as pending if nobody knows it."""
 
 
 class Verifier(Protocol):
-    """Checks signatures with the secrets of one bot."""
+    """Checks signatures with the secrets of one bot, newest first; they may change at any time."""
 
     def verify(self, auth: Auth) -> int | None:
         """The index of the secret that signed this, or None."""
+
+
+class Keys(Protocol):
+    """The secrets of all bots."""
+
+    def verifier_for(self, bot: str) -> Verifier:
+        """What checks the signatures of this bot's phones."""
+
+    def is_listed(self, bot: str) -> bool:
+        """False for a bot that is not configured where others are: it has the secret of everybody else."""
+
+    def signed(self, client: ClientKey, secret: int) -> Use:
+        """Note that a client has begun to sign with another secret, by its index."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +147,7 @@ class _Seen:
 class Pass:
     """What the gate gives a connection at its handshake; `signature` is what it remembers of the last one."""
 
-    __slots__ = ("client", "device", "seen", "serial", "signature", "verifier")
+    __slots__ = ("client", "device", "seen", "serial", "signature", "use", "verifier")
 
     def __init__(self, client: ClientKey, device: Device, verifier: Verifier, serial: int) -> None:
         self.client = client
@@ -126,21 +156,22 @@ class Pass:
         self.serial = serial
         self.signature = 0
         self.seen: _Seen | None = None
+        self.use = UNSIGNED
 
 
 class Gate:
-    """Decides about packets.  `now` gives seconds since the epoch, `verifier_for` a bot's secrets."""
+    """Decides about packets.  `now` gives seconds since the epoch."""
 
     def __init__(
         self,
         *,
         approvals: Approvals,
-        verifier_for: Callable[[str], Verifier],
+        keys: Keys,
         settings: GateSettings,
         now: Callable[[], float],
     ) -> None:
         self._approvals = approvals
-        self._verifier_for = verifier_for
+        self._keys = keys
         self._settings = settings
         self._now = now
         self._seen: dict[ClientKey, _Seen] = {}
@@ -164,7 +195,7 @@ class Gate:
     def issue(self, device: Device) -> Pass:
         """A pass for a new connection of this device."""
         self._serials += 1
-        return Pass(device.client, device, self._verifier_for(device.client.bot), self._serials)
+        return Pass(device.client, device, self._keys.verifier_for(device.client.bot), self._serials)
 
     def vouched(self, auth: Auth) -> bool:
         """Is this the valid signature of a device that is, or may at once be, approved?
@@ -179,7 +210,7 @@ class Gate:
         if not self._settings.required:
             return True
         fresh = abs(auth.timestamp / 1000 - self._now()) <= self._settings.max_clock_skew
-        return fresh and self._verifier_for(client.bot).verify(auth) is not None
+        return fresh and self._keys.verifier_for(client.bot).verify(auth) is not None
 
     def check(self, pass_: Pass, auth: Auth | None, *, resendable: bool) -> bool:
         """Let a packet in, or raise `Refused`; the answer says whether it proves who is talking.
@@ -211,16 +242,19 @@ class Gate:
         if self._proof_of is pass_ and self._proof_at == auth.timestamp and self._proof == auth and pinned:
             # Packets signed within a millisecond carry the same auth: it was verified just now.
             return True
-        if pass_.verifier.verify(auth) is None:
-            raise Refused(
-                ErrorCode.BAD_SIGNATURE, "the secret does not match (or a signed field was changed)"
-            )
+        secret = pass_.verifier.verify(auth)
+        if secret is None:
+            raise self._mismatch(client.bot)
         if not pinned:
             self._pin(pass_.device, auth.device_uuid)
-        first = self._first_shown(pass_, auth, resendable, now)
+        first = self._first_shown(pass_, auth, secret, resendable, now)
         if first:
             self._proof_of, self._proof_at, self._proof = pass_, auth.timestamp, auth
         return first
+
+    def secrets_changed(self) -> None:
+        """A secret may have been taken away: what was verified just now has to be verified again."""
+        self._proof_of = self._proof = None
 
     def identify(self, pass_: Pass, chat: Chat, line: bytes) -> str | None:
         """The message's id, or None if this message was let in before.
@@ -288,17 +322,29 @@ class Gate:
 
     # -- signatures
 
+    def _mismatch(self, bot: str) -> Refused:
+        if self._keys.is_listed(bot):
+            return Refused(
+                ErrorCode.BAD_SIGNATURE, "the secret does not match (or a signed field was changed)"
+            )
+        return Refused(
+            ErrorCode.UNKNOWN_BOT,
+            f"bot {bot} has no secret of its own here, and the one of everybody else does not match",
+        )
+
     def _pin(self, device: Device, uuid: str) -> None:
         if device.uuid is None:
             if device.status is Status.APPROVED:
                 self._approvals.pin(device, uuid)
+            elif not device.proven:
+                self._approvals.proved(device)
         elif device.uuid != uuid:
             raise Refused(
                 ErrorCode.WRONG_IDENTITY,
                 f"{device.client} was approved with another deviceUUID; approve it anew if that is right",
             )
 
-    def _first_shown(self, pass_: Pass, auth: Auth, resendable: bool, now: float) -> bool:
+    def _first_shown(self, pass_: Pass, auth: Auth, secret: int, resendable: bool, now: float) -> bool:
         seen = pass_.seen
         if seen is None or seen.forgotten:
             seen = self._adopt(pass_)
@@ -316,6 +362,9 @@ class Gate:
                 seen.previous, seen.serial = seen.serial, pass_.serial
             seen.signatures[name] = (pass_.serial, now, auth.timestamp)
             self._remembered += 1
+            if pass_.use.secret != secret:
+                pass_.use = self._keys.signed(pass_.client, secret)
+            pass_.use.at = now
             if len(seen.signatures) > self._settings.per_client or self._remembered > self._settings.total:
                 self._trim_signatures(seen, now - 2 * self._settings.max_clock_skew)
                 self._evict_signature(seen)

@@ -8,6 +8,9 @@ nothing can deadlock or starve, and each step costs the same however many messag
 Rooms with nothing running go before rooms with something running, and bots likewise; the last few
 permits are theirs alone (`reserved_per_bot`, `reserved_consumers`), so that one flooded room or one
 busy bot never makes the others wait for its handlers.
+
+Widths and limits may change while messages run.  Nothing is taken from what runs: tokens are then
+below nothing, and so many messages have to end before the next one starts.
 """
 
 from __future__ import annotations
@@ -77,6 +80,7 @@ class Lanes(Generic[T]):
         reserved_consumers: int = 4,
         reserved_per_bot: int = 3,
         width_of: Callable[[LaneKey], int | None] = lambda _key: None,
+        limit_of: Callable[[str], int | None] = lambda _bot: None,
     ) -> None:
         self.consumers = Permits(consumers)
         self.waiting = 0
@@ -87,6 +91,7 @@ class Lanes(Generic[T]):
         self._per_room = per_room
         self._reserved_per_bot = reserved_per_bot
         self._width_of = width_of
+        self._limit_of = limit_of
         self._lanes: dict[LaneKey, Lane[T]] = {}
         self._bots: dict[str, _Bot[T]] = {}
         self._idle_bots: OrderedDict[_Bot[T], None] = OrderedDict()
@@ -142,12 +147,14 @@ class Lanes(Generic[T]):
         self.waiting += 1
         self.done(lane)
 
-    def unpark(self, key: LaneKey) -> None:
-        """Let a parked lane go on."""
+    def unpark(self, key: LaneKey) -> bool:
+        """Let a parked lane go on; False if it was not parked, or has nothing left to go on with."""
         lane = self._lanes.get(key)
-        if lane is not None:
-            lane.parked = False
-            self._file(lane)
+        if lane is None or not lane.parked:
+            return False
+        lane.parked = False
+        self._file(lane)
+        return bool(lane.waiting)
 
     def clear(self, key: LaneKey) -> list[T]:
         """Take everything that waits out of a room's lane, in order."""
@@ -174,7 +181,7 @@ class Lanes(Generic[T]):
         if lane is None:
             lane = self._open(key)
         bot, consumers = lane.bot, self.consumers
-        if lane.waiting or lane.held or not lane.permits.tokens:
+        if lane.waiting or lane.held or lane.permits.tokens <= 0:
             return None
         if bot.permits.tokens <= (bot.reserved if lane.running else 0):
             return None
@@ -188,7 +195,7 @@ class Lanes(Generic[T]):
         """The next message that may run, its three permits taken; None if none may."""
         if self._turn is not None:
             self._end_turn()
-        if self._idle_bots and self.consumers.tokens:
+        if self._idle_bots and self.consumers.tokens > 0:
             bot = next(iter(self._idle_bots))
         elif self._busy_bots and self.consumers.tokens > self._reserved:
             bot = next(iter(self._busy_bots))
@@ -268,6 +275,29 @@ class Lanes(Generic[T]):
         while self.consumers.limit > self._base and self.consumers.shrink():
             pass
 
+    def resize_room(self, key: LaneKey, width: int | None) -> None:
+        """Run so many messages of this room at a time from now on; None means the usual number."""
+        lane = self._lanes.get(key)
+        if lane is not None:
+            self._end_turn()
+            lane.permits.resize(self._per_room if width is None else width)
+            self._file(lane)
+
+    def resize_rooms_of(self, bot: str) -> None:
+        """Ask anew how wide this bot's rooms are."""
+        for lane in [lane for lane in self._lanes.values() if lane.key.bot == bot]:
+            self.resize_room(lane.key, self._width_of(lane.key))
+
+    def resize_bot(self, name: str, limit: int | None) -> None:
+        """Run so many messages of this bot at a time from now on; None means the usual number."""
+        bot = self._bots.get(name)
+        if bot is not None:
+            self._end_turn()
+            limit = self._per_bot if limit is None else limit
+            bot.permits.resize(limit)
+            bot.reserved = _reserve(self._reserved_per_bot, limit)
+            self._file_bot(bot)
+
     def snapshot(self) -> list[tuple[LaneKey, int, int]]:
         """Every lane with the number of its messages waiting and running."""
         return [(lane.key, len(lane.waiting), lane.running) for lane in self._lanes.values()]
@@ -275,7 +305,9 @@ class Lanes(Generic[T]):
     def _open(self, key: LaneKey) -> Lane[T]:
         bot = self._bots.get(key.bot)
         if bot is None:
-            bot = self._bots[key.bot] = _Bot(key.bot, self._per_bot, self._reserved_per_bot)
+            limit = self._limit_of(key.bot)
+            limit = self._per_bot if limit is None else limit
+            bot = self._bots[key.bot] = _Bot(key.bot, limit, self._reserved_per_bot)
         bot.lanes += 1
         width = self._width_of(key)
         lane = self._lanes[key] = Lane(key, bot, self._per_room if width is None else width)
@@ -285,7 +317,7 @@ class Lanes(Generic[T]):
         # `turn`: the lane has just had its turn, so it goes to the end of its ring, and its bot too.
         bot = lane.bot
         ring: OrderedDict[Lane[T], None] | None = None
-        if lane.waiting and lane.permits.tokens and not (lane.held or lane.parked):
+        if lane.waiting and lane.permits.tokens > 0 and not (lane.held or lane.parked):
             ring = bot.busy if lane.running else bot.idle
         if lane.ring is not ring:
             if lane.ring is not None:
@@ -300,7 +332,7 @@ class Lanes(Generic[T]):
     def _file_bot(self, bot: _Bot[T], *, turn: bool = False) -> None:
         free = bot.permits.tokens
         ring: OrderedDict[_Bot[T], None] | None = None
-        if (bot.idle and free) or (bot.busy and free > bot.reserved):
+        if (bot.idle and free > 0) or (bot.busy and free > bot.reserved):
             ring = self._busy_bots if bot.running else self._idle_bots
         if bot.ring is not ring:
             if bot.ring is not None:

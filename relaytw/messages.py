@@ -6,7 +6,7 @@ said once, here; how it looks on the wire is the codec's business (`relaytw.prot
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple, Protocol
@@ -60,6 +60,7 @@ class ErrorCode(StrEnum):
     NO_AUTH = "no_auth"
     WRONG_IDENTITY = "wrong_identity"
     BAD_SIGNATURE = "bad_signature"
+    UNKNOWN_BOT = "unknown_bot"
     STALE = "stale"
     REPLAY = "replay"
     NOT_APPROVED = "not_approved"
@@ -216,7 +217,11 @@ Answer = str | Text | Media | Sequence[str | Text | Media] | None
 
 @dataclass(frozen=True, slots=True)
 class PhoneInfo:
-    """A snapshot of a connected phone.  Times in seconds since the epoch, round trip in ms."""
+    """A snapshot of a connected phone.
+
+    Times in seconds since the epoch, round trip in ms; pictures for it shall be `image_width` pixels
+    wide at most.
+    """
 
     client: ClientKey
     dialect: Dialect
@@ -230,6 +235,16 @@ class PhoneInfo:
     monitoring: Monitoring | None
     messages: int
     proven: bool
+    image_width: int = 900
+
+
+class SettingChange(NamedTuple):
+    """One setting of a bot that has changed, as people read it."""
+
+    bot: str
+    name: str
+    before: str
+    after: str
 
 
 class Context(Protocol):
@@ -241,6 +256,12 @@ class Context(Protocol):
     def phone(self, client: ClientKey) -> PhoneInfo | None:
         """The phone of this client, or None if it is not connected."""
 
+    def reload_settings(self, message: Message) -> Awaitable[Sequence[SettingChange] | None]:
+        """Read every bot's settings anew because this message asks for it: what has changed.
+
+        None if they cannot be read at the moment.
+        """
+
 
 @dataclass(slots=True)
 class Message:
@@ -248,7 +269,8 @@ class Message:
 
     `id` is the same for every delivery of the same message, `trace` follows it through the logs,
     `received_at` is in seconds since the epoch, `redelivered` says that an earlier delivery did
-    not finish, `over` that its handler has ended.  It carries the client's key, never a transport.
+    not finish, `over` that its handler has ended, `chat_log` how much of its answers the chat log
+    gets.  It carries the client's key, never a transport.
     """
 
     id: str
@@ -266,6 +288,7 @@ class Message:
     redelivered: bool
     context: Context = field(repr=False, compare=False)
     over: bool = field(default=False, repr=False, compare=False)
+    chat_log: str = field(default="metadata", repr=False, compare=False)
 
     @property
     def bot(self) -> str:

@@ -16,6 +16,9 @@ STAGE_BOUNDS = (
     0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0,
 )  # fmt: skip
 
+#: The tables that rows are written to behind everybody's back.
+ROW_TABLES = ("kb_chat_logs", "kb_ping_monitor", "kb_system_monitor")
+
 
 class Histogram:
     """Counts of observations up to each bound, and their sum.  Seconds."""
@@ -42,11 +45,12 @@ class Metrics:
     """
 
     __slots__ = (
-        "accepted", "answered", "closes", "connects", "dead_letters", "decode", "duplicates", "errors",
-        "failed", "finished", "journal_bad_records", "journal_errors", "late_answers", "lines",
-        "overlong_texts", "pauses", "pings", "pongs", "process", "redelivered", "replies_cut",
-        "replies_dropped", "replies_sent", "restricted", "room_refused", "send", "stalls", "takeovers",
-        "timed_out", "unhandled", "unknown_events", "wait",
+        "accepted", "answered", "approval_errors", "closes", "connects", "dead_letters", "decode",
+        "duplicates", "errors", "failed", "finished", "journal_bad_records", "journal_errors",
+        "late_answers", "lines", "lookups_unanswered", "muted", "overlong_texts", "paused", "pauses",
+        "pings", "pongs", "process", "redelivered", "replies_cut", "replies_dropped", "replies_sent",
+        "restricted", "room_refused", "rows_dropped", "rows_refused", "rows_written", "send", "stalls",
+        "takeovers", "timed_out", "unhandled", "unknown_events", "wait",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -55,6 +59,8 @@ class Metrics:
         self.errors: Counter[str] = Counter()
         self.takeovers = 0
         self.lines = 0
+        self.approval_errors = 0
+        self.lookups_unanswered = 0
         self.unknown_events = 0
         self.pings = 0
         self.pongs = 0
@@ -62,6 +68,8 @@ class Metrics:
         self.duplicates = 0
         self.restricted = 0
         self.room_refused = 0
+        self.paused = 0
+        self.muted = 0
         self.overlong_texts = 0
         self.redelivered = 0
         self.dead_letters: Counter[str] = Counter()
@@ -78,6 +86,9 @@ class Metrics:
         self.replies_sent = 0
         self.replies_cut = 0
         self.replies_dropped: Counter[str] = Counter()
+        self.rows_written: Counter[str] = Counter()
+        self.rows_dropped: Counter[str] = Counter()
+        self.rows_refused: Counter[str] = Counter()
         self.decode = Histogram()
         self.wait = Histogram()
         self.process = Histogram()

@@ -38,3 +38,12 @@ class Permits(DeferredSemaphore):
             self.tokens -= 1
             return True
         return False
+
+    def resize(self, limit: int) -> None:
+        """Change the limit of permits that nobody waits on.
+
+        What is out stays out: with less than that there are fewer tokens than none until enough of it
+        has come back.
+        """
+        self.tokens += limit - self.limit
+        self.limit = limit

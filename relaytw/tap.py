@@ -11,7 +11,7 @@ import gc
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random, SystemRandom
 from typing import Any, ClassVar, TypeVar
@@ -30,26 +30,34 @@ from relaytw.bots.router import Router
 from relaytw.config import Config
 from relaytw.config import load as load_config
 from relaytw.credentials import Credentials, admin_token
-from relaytw.errors import ConfigError
-from relaytw.messages import Answer, ClientKey, Message, PhoneInfo
+from relaytw.errors import ConfigError, Unavailable
+from relaytw.messages import Answer, ClientKey, Message, PhoneInfo, SettingChange
 from relaytw.metrics import Metrics
 from relaytw.protocols.bridge import BridgeFactory
+from relaytw.records import housekeeping, records
 from relaytw.services.acceptance import Acceptance
 from relaytw.services.admin import Operator
+from relaytw.services.approval_desk import ApprovalDesk
+from relaytw.services.approvals import Approvals
+from relaytw.services.audit import AuditWriter
 from relaytw.services.books import Books
+from relaytw.services.bot_settings import SettingsKeeper
 from relaytw.services.dead_letters import DeadLetters
 from relaytw.services.dispatcher import Dispatcher, DispatchSettings
-from relaytw.services.housekeeping import Housekeeping
+from relaytw.services.housekeeping import Sweeps
 from relaytw.services.journalling import JournalIntake
 from relaytw.services.listener import Listener
+from relaytw.services.live_settings import Applier, LiveSettings
+from relaytw.services.machine import MachineService, ThisMachine
 from relaytw.services.ordered import OrderedServices
 from relaytw.services.pings import Pings
 from relaytw.services.redelivery import Redelivery, RedeliverySettings
 from relaytw.services.sessions import Sessions
 from relaytw.services.state_folder import StateFolder
 from relaytw.store.database import TransactionService
-from relaytw.store.memory import MemoryApprovals
+from relaytw.store.journal import Journal
 from relaytw.store.syncing import InThread
+from relaytw.store.times import WallClock
 
 _log = Logger(namespace="relaytw.config")
 S = TypeVar("S", bound=IService)
@@ -127,6 +135,8 @@ class Relay(OrderedServices):
         sessions: Sessions,
         dispatcher: Dispatcher,
         operator: Operator,
+        settings: LiveSettings,
+        applier: Applier,
         factory: BridgeFactory,
         site: Site,
     ) -> None:
@@ -136,6 +146,8 @@ class Relay(OrderedServices):
         self.sessions = sessions
         self.dispatcher = dispatcher
         self.operator = operator
+        self.settings = settings
+        self.applier = applier
         self.factory = factory
         self.site = site
 
@@ -158,12 +170,23 @@ class _Reach:
     def __init__(self) -> None:
         self.dispatcher: Dispatcher
         self.sessions: Sessions
+        self.keeper: SettingsKeeper
 
     def reply(self, message: Message, answer: Answer) -> None:
         self.dispatcher.reply(message, answer)
 
+    def busy(self) -> tuple[int, int]:
+        return self.sessions.connections, self.dispatcher.lanes.waiting
+
     def phone(self, client: ClientKey) -> PhoneInfo | None:
         return self.sessions.roster.phone(client)
+
+    async def reload_settings(self, message: Message) -> Sequence[SettingChange] | None:
+        try:
+            return await self.keeper.reload(message.user_hash or message.sender)
+        except Unavailable as error:
+            _log.warn("{error}", error=error, trace=message.trace)
+            return None
 
 
 def makeService(options: Options) -> IService:
@@ -195,6 +218,7 @@ def assemble(
     now: Callable[[], float] = time.time,
     random: Random | None = None,
     database: TransactionService | None = None,
+    machine: MachineService | None = None,
     in_thread: InThread | None = None,
 ) -> Relay:
     """Build every object of a relay and join them.  Raises `ConfigError`.
@@ -213,23 +237,30 @@ def assemble(
     token = admin_token(config.admin.token_file, state_dir)
     if database is None:
         database = wiring.database(config, reactor, now)
-    router = Router(load_bots(config.bots.load))
+    machine = machine or ThisMachine(state_dir, reactor)
+    settings = LiveSettings()
+    keeper = wiring.keeper(config, reactor, database, settings, now)
+    router = Router(load_bots(config.bots.load), settings.settings_of)
     metrics, reach, limits = Metrics(), _Reach(), config.limits
 
-    approvals = MemoryApprovals(
-        approve_new_devices=config.auth.approve_new_devices,
-        approve_new_rooms=config.auth.approve_new_rooms,
-        now=now,
-    )
-    gate = wiring.gate(config, credentials, approvals, now)
+    audit = AuditWriter(database, reactor, now, config.database.audit_waiting)
+    approvals = wiring.approvals(config, reactor, database, audit, token, metrics, now)
+    keys = wiring.keyring(config, credentials)
+    gate = wiring.gate(config, keys, approvals, now)
     journal = wiring.journal(config, reactor, metrics, gate, now, in_thread)
     outbox = wiring.outbox(config, reactor, metrics, now, journal)
     intake = wiring.intake(config, metrics, journal)
     dead_letters = DeadLetters(database, reactor, metrics, config.journal.dead_letters)
     threads = wiring.threads(config, reactor)
+    kept = records(
+        config, reactor, now, database, metrics, machine=machine, busy=reach.busy,
+
+        forgotten=lambda actor, detail: audit.note(audit.act(actor, "forget", detail=detail)),
+        settings_of=settings.settings_of, directive_of=router.directive_of,
+    )  # fmt: skip
     dispatcher = Dispatcher(
         clock=reactor,
-        lanes=wiring.lanes(config),
+        lanes=wiring.lanes(config, settings),
         intake=intake,
         outbox=outbox,
         find=router.find,
@@ -238,6 +269,7 @@ def assemble(
         settings=DispatchSettings(
             limits.processing_timeout, limits.cancel_grace, limits.drain_timeout, limits.consumers_max
         ),
+        note_answer=kept.chat_log.answer,
     )
     acceptance = Acceptance(
         gate=gate,
@@ -246,17 +278,34 @@ def assemble(
         dispatcher=dispatcher,
         context=reach,
         metrics=metrics,
+        chat_log=kept.chat_log,
         text_chars=limits.text_chars,
         admins=config.auth.admins,
         direct=config.relay.mode == "direct",
         now=now,
         new_id=wiring.trace_ids(),
+        settings_of=settings.settings_of,
     )
     pings = Pings(reactor, random or SystemRandom(), interval=config.ping.interval, jitter=config.ping.jitter)
     sessions = wiring.sessions(
-        config, reactor, approvals, gate, pings, intake, acceptance, outbox, metrics, now
+        config,
+        reactor,
+        approvals,
+        gate,
+        pings,
+        intake,
+        acceptance,
+        outbox,
+        metrics,
+        settings,
+        keeper,
+        kept.ping_log,
+        now,
     )
-    reach.dispatcher, reach.sessions = dispatcher, sessions
+    applier = Applier(settings, router=router, dispatcher=dispatcher, roster=sessions.roster, metrics=metrics)
+    settings.changed = applier.bot_changed
+    approvals.effects.phones, approvals.effects.room_changed = sessions.roster, applier.room_changed
+    reach.dispatcher, reach.sessions, reach.keeper = dispatcher, sessions, keeper
     redelivery = None
     if journal is not None and isinstance(intake, JournalIntake):
         redelivery = Redelivery(
@@ -280,20 +329,33 @@ def assemble(
         listening=config.relay.listen,
         sessions=sessions,
         dispatcher=dispatcher,
-        approvals=approvals,
+        approvals=ApprovalDesk(approvals, database, audit, WallClock(config.relay.timezone), now),
+        audit=audit,
+        database=database,
+        writer=kept.writer,
+        forgetting=kept.forgetting,
+        settings=settings,
+        keeper=keeper,
+        secrets=wiring.secrets(config, reactor, keys, gate, sessions, audit, now),
         books=books,
         now=now,
     )
     factory = BridgeFactory(sessions)
     site = make_site(operator, metrics, token)
-    relay = Relay(config, sessions, dispatcher, operator, factory, site)
+    relay = Relay(config, sessions, dispatcher, operator, settings, applier, factory, site)
     children = [
         StateFolder(state_dir),
         database,
         *([journal] if journal is not None else []),
         dead_letters,
+        audit,
+        approvals,
+        *kept.services,
+        keeper,
         threads,
-        Housekeeping(reactor, gate, config.monitor.cleanup_interval, journal),
+        *housekeeping(
+            config, reactor, _sweeps(config, sessions, router, approvals, journal), machine.memory_percent
+        ),
         pings,
         sessions,
         dispatcher,
@@ -305,6 +367,27 @@ def assemble(
     for child in children:
         child.setServiceParent(relay)
     return relay
+
+
+def _sweeps(
+    config: Config, sessions: Sessions, router: Router, approvals: Approvals, journal: Journal | None
+) -> Sweeps:
+    """What can be forgotten; an emergency also takes what is not idle yet, and can be had again."""
+    stages, clock, idle = sessions.stages, sessions.clock, config.monitor.idle_client_ttl
+    usual = {
+        "ids and signatures": stages.gate.sweep,
+        "idle clients in the penalty box's count": lambda: stages.penalties.sweep(clock.seconds(), idle),
+        "idle clients' take-overs": lambda: stages.registry.sweep(clock.seconds(), idle),
+        "idle devices and rooms": approvals.forget_idle,
+    }
+    if journal is not None:
+        usual["files of the journal"] = journal.age_out
+    emergency = {
+        "bots' commands": router.forget_all,
+        "closes": stages.closes.clear,
+        "devices and rooms of phones that are away": approvals.forget_absent,
+    }
+    return Sweeps(usual, emergency)
 
 
 def _usable(key: str, make: Callable[[], S]) -> S:

@@ -5,20 +5,47 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, TypeVar
+from uuid import uuid4
 
 from sqlalchemy import create_engine
 from sqlalchemy.pool import StaticPool
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 
+from relaytw.services.machine import Usage
 from relaytw.store.connections import in_words, means_away
 from relaytw.store.database import DatabaseAway
+from relaytw.store.layout import FRESH, Layout
 from relaytw.store.schema import metadata
 from relaytw.store.statements import Transaction
+from relaytw.store.systems import MachineFigures
 from relaytw.store.urls import Engine
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+class FakeMachine(Service):
+    """A machine whose figures are what a test says."""
+
+    name = "machine"
+
+    def __init__(self) -> None:
+        self.percent = 50.0
+        self.now = Usage(10.0, 100.0)
+        self.measured = MachineFigures(25.0, 8_000, 4_000, 50.0, 60.0)
+
+    def figures(self) -> Deferred[MachineFigures]:
+        """The machine as a whole."""
+        return succeed(self.measured)
+
+    def memory_percent(self) -> float:
+        """How much of its memory is in use, in percent."""
+        return self.percent
+
+    def usage(self) -> Usage:
+        """What the process takes."""
+        return self.now
 
 
 class MemoryDatabase(Service):
@@ -32,10 +59,15 @@ class MemoryDatabase(Service):
     engine = Engine.SQLITE
 
     def __init__(self) -> None:
-        self.connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        # One connection for the relay and one for everybody else, for the relay tells them apart.
+        where = f"file:relaytw-{uuid4().hex}?mode=memory&cache=shared"
+        self.connection, self._others = (
+            sqlite3.connect(where, uri=True, isolation_level=None, check_same_thread=False) for _ in range(2)
+        )
         metadata.create_all(create_engine("sqlite://", creator=lambda: self.connection, poolclass=StaticPool))
         self.away: str | None = None
         self.errors = 0
+        self.layout: Layout = FRESH
         self.ran = 0
         self._gone: str | None = None
         self._held: list[Callable[[], None]] | None = None
@@ -72,7 +104,7 @@ class MemoryDatabase(Service):
         cursor = self.connection.cursor()
         cursor.execute("BEGIN IMMEDIATE")
         try:
-            result = function(Transaction(cursor, self.engine), *args, **kwargs)
+            result = function(Transaction(cursor, self.engine, self.layout), *args, **kwargs)
         except Exception as error:
             self.connection.rollback()
             if means_away(error):
@@ -110,4 +142,4 @@ class MemoryDatabase(Service):
 
     def change(self, sql: str, *values: Any) -> int:
         """Change rows behind the relay's back; how many."""
-        return self.connection.execute(sql, values).rowcount
+        return self._others.execute(sql, values).rowcount

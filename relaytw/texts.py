@@ -4,6 +4,8 @@ from __future__ import annotations
 
 HANDSHAKE_APPROVED = "승인된 기기입니다. 메시지를 중계합니다."
 HANDSHAKE_PENDING = "승인 대기 중입니다. 관리자가 승인하면 답장이 시작됩니다."
+HANDSHAKE_PENDING_CODE = "승인 대기 중입니다 (승인 코드: {code}). 관리자가 승인하면 답장이 시작됩니다."
+HANDSHAKE_REFUSED_BECAUSE = "이 기기는 승인되지 않았습니다: {reason}"
 HANDSHAKE_REFUSED = "이 기기는 승인되지 않았습니다. 관리자에게 문의하세요."
 HANDSHAKE_PENALTY = "접속이 너무 잦아 잠시 차단되었습니다. 잠시 후 다시 시도하세요."
 
@@ -22,6 +24,12 @@ NOT_A_CHOICE = "{name}: {value!r} 은(는) 쓸 수 없습니다. ({choices})"
 OUT_OF_RANGE = "{name}: {least} 이상 {most} 이하여야 합니다."
 TOO_MANY = "{value!r} 은(는) 쓰이지 않습니다."
 NO_VALUE = "{name} 옵션에 값이 필요합니다."
+
+RELOADED = "봇 설정을 다시 읽었습니다."
+NOTHING_CHANGED = "바뀐 설정이 없습니다."
+SETTING_CHANGED = "{bot}: {name} {before} → {after}"
+MORE_CHANGED = "… 외 {count}건"
+CANNOT_RELOAD = "⚠️ 지금은 봇 설정을 읽을 수 없습니다. 이전 설정을 그대로 사용합니다."
 
 CLIENT_INFO = """\
 봇: {bot}

@@ -14,11 +14,14 @@ from twisted.logger import Logger
 
 from relaytw import __version__
 from relaytw.admission import Admission, AdmissionSettings
+from relaytw.codes import Codes
 from relaytw.config import Config
 from relaytw.credentials import Credentials
 from relaytw.daemons import DaemonThreads
+from relaytw.errors import ConfigError
 from relaytw.gate import Gate, GateSettings
 from relaytw.intake import IntakeSettings, Job, MemoryIntake
+from relaytw.keyring import Keyring
 from relaytw.lanes import Lanes
 from relaytw.messages import Reply
 from relaytw.metrics import Metrics
@@ -29,20 +32,26 @@ from relaytw.protocols import wire
 from relaytw.protocols.conversation import Conversation, SessionLimits
 from relaytw.registry import Registry
 from relaytw.services.acceptance import Acceptance
+from relaytw.services.approvals import Approvals, ApprovalSettings
+from relaytw.services.audit import AuditWriter
+from relaytw.services.bot_settings import KeeperSettings, SettingsKeeper
 from relaytw.services.closes import Closes
 from relaytw.services.journalling import JournalIntake
+from relaytw.services.live_settings import LiveSettings
+from relaytw.services.monitors import PingRecord
 from relaytw.services.pings import Pings
+from relaytw.services.secrets import SecretKeeper
 from relaytw.services.sessions import HouseSettings, Sessions, Stages
 from relaytw.services.threads import BlockingPool
+from relaytw.signers import Signers
 from relaytw.store.connections import ConnectionSettings, make_pool
-from relaytw.store.database import Database
+from relaytw.store.database import Database, Transactions, Unfit
 from relaytw.store.journal import Journal, JournalSettings
-from relaytw.store.memory import MemoryApprovals
 from relaytw.store.records import Accepted
 from relaytw.store.segments import paths
+from relaytw.store.startcheck import StartCheck, first_check
 from relaytw.store.syncing import InThread
 from relaytw.store.times import WallClock
-from relaytw.store.upgrade import prepare
 from relaytw.store.urls import parse as parse_url
 
 _log = Logger(namespace="relaytw.outbox")
@@ -55,9 +64,41 @@ def database(config: Config, reactor: Any, now: Callable[[], float]) -> Database
     url = parse_url(keys.url, Path(config.relay.state_dir))
     wall = WallClock(config.relay.timezone)
     settings = ConnectionSettings(keys.connect_timeout, keys.query_timeout, keys.threads)
-    prepare(url)
+    auto_upgrade = url.own if keys.auto_upgrade is None else keys.auto_upgrade
+    check = StartCheck(url, settings, auto_upgrade=auto_upgrade, now=now)
+    try:
+        layout = first_check(check, url)
+    except Unfit as error:
+        raise ConfigError(str(error)) from error
     pool = make_pool(url, settings, lambda: wall.offset(now()), reactor)
-    return Database(pool, url.engine, reactor, str(url))
+    if layout is None:
+        return Database(pool, url.engine, reactor, str(url), check)
+    return Database(pool, url.engine, reactor, str(url), layout=layout)
+
+
+def approvals(
+    config: Config,
+    reactor: Any,
+    database: Transactions,
+    audit: AuditWriter,
+    token: str,
+    metrics: Metrics,
+    now: Callable[[], float],
+) -> Approvals:
+    """Who may talk, as the database says."""
+    keys = config.database
+    settings = ApprovalSettings(
+        config.auth.approve_new_devices,
+        config.auth.approve_new_rooms,
+        keys.refresh_interval,
+        keys.lookup_patience,
+        keys.pending_rows,
+        keys.cached_devices,
+        keys.cached_rooms,
+        config.monitor.idle_client_ttl,
+    )
+    wall = WallClock(config.relay.timezone)
+    return Approvals(database, reactor, now, wall, Codes(token), audit, metrics, settings)
 
 
 def trace_ids() -> Callable[[], str]:
@@ -72,19 +113,13 @@ def _log_dropped(reply: Reply, why: str) -> None:
     _log.warn("a reply to {client} is dropped: {why}", client=reply.client, why=why, trace=reply.trace)
 
 
-def gate(
-    config: Config, credentials: Credentials, approvals: MemoryApprovals, now: Callable[[], float]
-) -> Gate:
+def keyring(config: Config, credentials: Credentials) -> Keyring:
+    """The secrets of the phones, and who signs with which."""
+    return Keyring(credentials, Signers(config.auth.signers))
+
+
+def gate(config: Config, keys: Keyring, approvals: Approvals, now: Callable[[], float]) -> Gate:
     """What decides whether a packet may enter."""
-    verifiers: dict[tuple[tuple[bytes, ...], str], wire.Verifier] = {}
-
-    def verifier_for(bot: str) -> wire.Verifier:
-        # Most bots share one secret; a verifier for each secret, not for each name a stranger invents.
-        known = credentials.secrets_for(bot)
-        if known not in verifiers:
-            verifiers[known] = wire.Verifier(*known)
-        return verifiers[known]
-
     settings = GateSettings(
         required=config.auth.required,
         max_clock_skew=config.auth.max_clock_skew,
@@ -94,7 +129,29 @@ def gate(
         total=config.dedup.total,
         twin_window=config.dedup.twin_window,
     )
-    return Gate(approvals=approvals, verifier_for=verifier_for, settings=settings, now=now)
+    return Gate(approvals=approvals, keys=keys, settings=settings, now=now)
+
+
+def secrets(
+    config: Config,
+    reactor: Any,
+    keys: Keyring,
+    gate: Gate,
+    sessions: Sessions,
+    audit: AuditWriter,
+    now: Callable[[], float],
+) -> SecretKeeper:
+    """What rotates and retires secrets while the relay runs."""
+    return SecretKeeper(
+        keyring=keys,
+        gate=gate,
+        is_connected=lambda client: sessions.stages.registry.live(client) is not None,
+        disconnect=sessions.roster.disconnect,
+        in_thread=lambda work: deferToThreadPool(reactor, reactor.getThreadPool(), work),
+        required=config.auth.required,
+        note=lambda actor, act: audit.note(audit.act(actor, act)),
+        now=now,
+    )
 
 
 def journal(
@@ -182,7 +239,7 @@ def intake(config: Config, metrics: Metrics, journal: Journal | None) -> MemoryI
     return JournalIntake(settings, paused, journal)
 
 
-def lanes(config: Config) -> Lanes[Job]:
+def lanes(config: Config, settings: LiveSettings) -> Lanes[Job]:
     """The limits per room, per bot and in all."""
     limits = config.limits
     return Lanes(
@@ -191,6 +248,18 @@ def lanes(config: Config) -> Lanes[Job]:
         per_room=limits.per_room,
         reserved_consumers=limits.reserved_consumers,
         reserved_per_bot=limits.reserved_per_bot,
+        width_of=settings.width_of,
+        limit_of=settings.limit_of,
+    )
+
+
+def keeper(
+    config: Config, reactor: Any, database: Transactions, settings: LiveSettings, now: Callable[[], float]
+) -> SettingsKeeper:
+    """What keeps bots' settings in the database."""
+    keys = config.database
+    return SettingsKeeper(
+        database, settings, reactor, now, KeeperSettings(keys.refresh_interval, keys.bot_rows)
     )
 
 
@@ -209,13 +278,16 @@ def threads(config: Config, reactor: Any) -> BlockingPool:
 def sessions(
     config: Config,
     reactor: Any,
-    approvals: MemoryApprovals,
+    approvals: Approvals,
     gate: Gate,
     pings: Pings,
     intake: MemoryIntake,
     acceptance: Acceptance,
     outbox: Outbox,
     metrics: Metrics,
+    settings: LiveSettings,
+    keeper: SettingsKeeper,
+    ping_log: PingRecord,
     now: Callable[[], float],
 ) -> Sessions:
     """Everybody's conversations, joined to the stages they ask."""
@@ -233,8 +305,9 @@ def sessions(
     penalties = PenaltyBox(box, reactor.seconds())
     registry: Registry[Conversation] = Registry(limits.provisional_per_client)
     stages = Stages(
-        admission, penalties, approvals, gate, registry, pings, intake, acceptance, outbox, Closes(), metrics
-    )
+        admission, penalties, approvals, gate, registry, pings, intake, acceptance, outbox, Closes(), metrics,
+        ping_log, settings.settings_of, keeper.seen,
+    )  # fmt: skip
     return Sessions(
         clock=reactor,
         now=now,

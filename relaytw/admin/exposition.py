@@ -16,18 +16,22 @@ from prometheus_client.registry import Collector
 
 from relaytw.admin.view import Overview, RelayView
 from relaytw.messages import CloseReason, ErrorCode
-from relaytw.metrics import Histogram, Metrics
+from relaytw.metrics import ROW_TABLES, Histogram, Metrics
 
 _LABELS: dict[str, tuple[str, tuple[str, ...]]] = {
     "closes": ("reason", tuple(CloseReason)),
     "errors": ("code", tuple(ErrorCode)),
     "dead_letters": ("reason", ("max_deliveries", "too_old", "unreadable")),
     "replies_dropped": ("reason", ()),
+    "rows_dropped": ("table", ROW_TABLES),
+    "rows_refused": ("table", ROW_TABLES),
+    "rows_written": ("table", ROW_TABLES),
 }
 
 _COUNTED = {
     "accepted": "Chat messages accepted.",
     "answered": "Messages whose handler gave an answer.",
+    "approval_errors": "Times the approvals could not be read from the database, or written to it.",
     "closes": "Connections ended or refused.",
     "connects": "TCP connections accepted.",
     "dead_letters": "Messages that are not run any more.",
@@ -40,7 +44,10 @@ _COUNTED = {
     "journal_errors": "Failed attempts to write the journal.",
     "late_answers": "Answers that came after their handler was over, and were ignored.",
     "lines": "Lines read from phones.",
+    "lookups_unanswered": "Devices and rooms that were looked up and not answered in time.",
+    "muted": "Messages of muted rooms, taken in and not run.",
     "overlong_texts": "Chat texts too long to be handled.",
+    "paused": "Messages of paused bots, taken in and not run.",
     "pauses": "Times a connection stopped being read to let its backlog drain.",
     "pings": "Pings sent.",
     "pongs": "Pongs received.",
@@ -51,6 +58,9 @@ _COUNTED = {
     "replies_sent": "Replies written to a phone.",
     "restricted": "Messages of devices that are not approved.",
     "room_refused": "Messages of rooms that are not approved.",
+    "rows_dropped": "Rows lost because too many waited to be written, or at the stop.",
+    "rows_refused": "Rows lost because the database refused them.",
+    "rows_written": "Rows written to a table behind everybody's back.",
     "send": "Seconds from a reply's creation to its write.",
     "stalls": "Times a handler held up the reactor for over a second.",
     "takeovers": "Connections that replaced an older one of the same phone.",
@@ -78,6 +88,9 @@ _GAUGES = {
     "journal_unfinished": "Messages and replies in the journal that are not finished.",
     "penalties": "Clients in the penalty box.",
     "memory_bytes": "Resident memory of the relay.",
+    "rows_waiting": "Rows that wait to be written.",
+    "rows_waiting_bytes": "About the memory they take.",
+    "database_up": "1 when the database answers.",
 }
 
 
@@ -118,6 +131,11 @@ def _gauges(overview: Overview, *, ready: bool) -> Iterator[Metric]:
     yield GaugeMetricFamily("relaytw_ready", "1 when phones are served.", value=int(ready))
     yield GaugeMetricFamily(
         "relaytw_start_time_seconds", "When the relay started, since the epoch.", value=overview.started_at
+    )
+    yield CounterMetricFamily(
+        "relaytw_database_errors",
+        "Transactions that failed because the database was away.",
+        value=overview.database_errors,
     )
     for name, text in _GAUGES.items():
         yield GaugeMetricFamily(f"relaytw_{name}", text, value=getattr(overview, name))

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from relaytw.admin.routes import Route
+from relaytw.admin.routes import ACTOR_HEADER, Route
 from relaytw.admin.shapes import ErrorBody
 
 _REFERENCE = "#/components/schemas/{name}"
@@ -21,7 +21,7 @@ def document(routes: Sequence[Route], *, title: str, version: str) -> dict[str, 
     schema_of = dict(zip(kinds, schemas, strict=True))
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
-        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, schema_of)
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, schema_of, components)
     return {
         "openapi": "3.1.0",
         "info": {"title": title, "version": version},
@@ -37,10 +37,10 @@ def document(routes: Sequence[Route], *, title: str, version: str) -> dict[str, 
 def _kinds(routes: Iterable[Route]) -> Iterable[Any]:
     yield ErrorBody
     for route in routes:
-        yield from (kind for kind in (route.body, route.returns) if kind is not None)
+        yield from (kind for kind in (route.body, route.query, route.returns) if kind is not None)
 
 
-def _operation(route: Route, schema_of: dict[Any, Any]) -> dict[str, Any]:
+def _operation(route: Route, schema_of: dict[Any, Any], components: dict[str, Any]) -> dict[str, Any]:
     summary = (route.handler.__doc__ or "").strip().partition("\n")[0]
     if route.returns is None:
         answer = {"text/plain": {"schema": {"type": "string"}}}
@@ -56,13 +56,29 @@ def _operation(route: Route, schema_of: dict[Any, Any]) -> dict[str, Any]:
     }
     if route.body is not None:
         operation["requestBody"] = {"required": True, "content": _json(schema_of[route.body])}
-    if names := re.findall(r"\{(\w+)\}", route.path):
-        operation["parameters"] = [
-            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names
-        ]
+    if parameters := [*_in_path(route), *_in_query(route, components), *_in_headers(route)]:
+        operation["parameters"] = parameters
     if route.open:
         operation["security"] = [{}, {"token": []}]
     return operation
+
+
+def _in_path(route: Route) -> Iterable[dict[str, Any]]:
+    for name in re.findall(r"\{(\w+)\}", route.path):
+        yield {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+
+
+def _in_query(route: Route, components: dict[str, Any]) -> Iterable[dict[str, Any]]:
+    if route.query is not None:
+        described = components[route.query.__name__]
+        for name, schema in described["properties"].items():
+            required = name in described.get("required", ())
+            yield {"name": name, "in": "query", "required": required, "schema": schema}
+
+
+def _in_headers(route: Route) -> Iterable[dict[str, Any]]:
+    if route.act:
+        yield {"name": ACTOR_HEADER, "in": "header", "required": False, "schema": {"type": "string"}}
 
 
 def _json(schema: Any) -> dict[str, Any]:

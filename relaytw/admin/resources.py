@@ -16,22 +16,31 @@ from relaytw.admin.exposition import exposition, render
 from relaytw.admin.openapi import document
 from relaytw.admin.problems import Problem
 from relaytw.admin.routes import Reply, Route
+from relaytw.admin.secret_routes import SecretsApi
 from relaytw.admin.shapes import (
+    Act,
+    ApprovalQuery,
+    Bot,
+    BotChange,
     Client,
     Close,
     DeadLetter,
     DeadLetterId,
     Device,
     DeviceStatus,
+    Forgotten,
     Journal,
     Listing,
+    PageQuery,
     Penalty,
+    Person,
     Phone,
     RelayStatus,
     Room,
     RoomStatus,
 )
-from relaytw.admin.view import RelayView, Unavailable
+from relaytw.admin.view import RelayView
+from relaytw.errors import Unavailable
 from relaytw.metrics import Metrics
 
 #: How many dead letters are listed.
@@ -54,18 +63,30 @@ class AdminApi:
             Route("GET", "/api/v1/openapi.json", self.openapi, returns=dict[str, Any]),
             Route("GET", "/api/v1/status", self.status, returns=RelayStatus),
             Route("GET", "/api/v1/phones", self.phones, returns=Listing[Phone]),
-            Route("POST", "/api/v1/phones/disconnect", self.disconnect, Client, Client),
-            Route("GET", "/api/v1/devices", self.devices, returns=Listing[Device]),
-            Route("POST", "/api/v1/devices/status", self.set_device, DeviceStatus, DeviceStatus),
-            Route("GET", "/api/v1/rooms", self.rooms, returns=Listing[Room]),
-            Route("POST", "/api/v1/rooms/status", self.set_room, RoomStatus, RoomStatus),
+            Route("POST", "/api/v1/phones/disconnect", self.disconnect, Client, Client, act=True),
+            Route("GET", "/api/v1/devices", self.devices, returns=Listing[Device], query=ApprovalQuery),
+            Route("POST", "/api/v1/devices/status", self.set_device, DeviceStatus, DeviceStatus, act=True),
+            Route("GET", "/api/v1/rooms", self.rooms, returns=Listing[Room], query=ApprovalQuery),
+            Route("POST", "/api/v1/rooms/status", self.set_room, RoomStatus, RoomStatus, act=True),
+            Route("GET", "/api/v1/audit", self.audit, returns=Listing[Act], query=PageQuery),
+            Route("GET", "/api/v1/bots", self.bots, returns=Listing[Bot]),
+            Route("POST", "/api/v1/bots/settings", self.set_bot, BotChange, Bot, act=True),
             Route("GET", "/api/v1/closes", self.closes, returns=Listing[Close]),
             Route("GET", "/api/v1/penalties", self.penalties, returns=Listing[Penalty]),
-            Route("POST", "/api/v1/penalties/lift", self.lift_penalty, Client, Client),
+            Route("POST", "/api/v1/penalties/lift", self.lift_penalty, Client, Client, act=True),
+            Route("POST", "/api/v1/forget", self.forget, Person, Forgotten, act=True),
+            *SecretsApi(self._view.secrets).routes(),
             Route("GET", "/api/v1/journal", self.journal, returns=Journal),
             Route("GET", "/api/v1/dead-letters", self.dead_letters, returns=Listing[DeadLetter]),
-            Route("POST", "/api/v1/dead-letters/requeue", self.requeue, DeadLetterId, DeadLetterId),
-            Route("POST", "/api/v1/dead-letters/drop", self.drop_dead_letter, DeadLetterId, DeadLetterId),
+            Route("POST", "/api/v1/dead-letters/requeue", self.requeue, DeadLetterId, DeadLetterId, act=True),
+            Route(
+                "POST",
+                "/api/v1/dead-letters/drop",
+                self.drop_dead_letter,
+                DeadLetterId,
+                DeadLetterId,
+                act=True,
+            ),
         ]
 
     def healthz(self) -> Reply:
@@ -93,36 +114,69 @@ class AdminApi:
         """Every connected phone that has introduced itself."""
         return Listing([Phone.of(phone) for phone in self._view.phones()])
 
-    def disconnect(self, client: Client) -> Client:
+    def disconnect(self, client: Client, actor: str) -> Client:
         """Close a phone's connection; it may come back."""
-        if not self._view.disconnect(client.key):
+        if not self._view.disconnect(client.key, actor):
             raise Problem(404, "not_connected", f"{client.key} is not connected")
         return client
 
-    def devices(self) -> Listing[Device]:
-        """Every device the relay knows."""
-        return Listing([Device.of(row) for row in self._view.devices()])
+    async def devices(self, query: ApprovalQuery) -> Listing[Device]:
+        """A page of the devices the relay knows; those that have no row come with the first."""
+        with _problems("bad_request", 400):
+            page = await self._view.devices(query.status, query.code, query.after, query.limit)
+        return Listing([Device.of(row) for row in page.rows], page.next)
 
-    def set_device(self, wanted: DeviceStatus) -> DeviceStatus:
+    async def set_device(self, wanted: DeviceStatus, actor: str) -> DeviceStatus:
         """Change a device's status, at once on its live connection."""
-        try:
-            known = self._view.set_device(wanted.key, wanted.status, register=wanted.register)
-        except ValueError as error:
-            raise Problem(409, "not_approvable", str(error)) from error
+        with _problems("not_approvable", 409):
+            known = await self._view.set_device(
+                wanted.key, wanted.status, actor, register=wanted.register, reason=wanted.reason
+            )
         if not known:
             raise Problem(404, "unknown_device", f"no device {wanted.key} has introduced itself yet")
         return wanted
 
-    def rooms(self) -> Listing[Room]:
-        """Every room the relay knows."""
-        return Listing([Room.of(row) for row in self._view.rooms()])
+    async def rooms(self, query: ApprovalQuery) -> Listing[Room]:
+        """A page of the rooms the relay knows; those that have no row come with the first."""
+        with _problems("bad_request", 400):
+            page = await self._view.rooms(query.status, query.code, query.after, query.limit)
+        return Listing([Room.of(row) for row in page.rows], page.next)
 
-    def set_room(self, wanted: RoomStatus) -> RoomStatus:
+    async def set_room(self, wanted: RoomStatus, actor: str) -> RoomStatus:
         """Change a room's status."""
-        known = self._view.set_room(wanted.key, wanted.room_id, wanted.status, register=wanted.register)
+        with _problems("not_approvable", 409):
+            known = await self._view.set_room(
+                wanted.key,
+                wanted.room_id,
+                wanted.status,
+                actor,
+                register=wanted.register,
+                reason=wanted.reason,
+            )
         if not known:
             raise Problem(404, "unknown_room", f"no room {wanted.room_id} of {wanted.key} was heard of yet")
         return wanted
+
+    async def audit(self, query: PageQuery) -> Listing[Act]:
+        """A page of what operators did, newest first."""
+        with _problems("bad_request", 400):
+            page = await self._view.audit(query.after, query.limit)
+        return Listing([Act.of(row) for row in page.rows], page.next)
+
+    def bots(self) -> Listing[Bot]:
+        """Every bot that has settings of its own."""
+        return Listing([Bot.of(settings) for settings in self._view.bots()])
+
+    async def set_bot(self, wanted: BotChange, actor: str) -> Bot:
+        """Change some of a bot's settings, at once for live connections."""
+        values = wanted.values()
+        if not values:
+            raise Problem(400, "nothing_to_change", "name at least one setting")
+        with _problems("bad_setting", 400):
+            settings = await self._view.set_bot(wanted.bot, values, actor, register=wanted.register)
+        if settings is None:
+            raise Problem(404, "unknown_bot", f"no bot {wanted.bot} was seen yet")
+        return Bot.of(settings)
 
     def closes(self) -> Listing[Close]:
         """The last connections that ended or were refused, newest last."""
@@ -132,11 +186,18 @@ class AdminApi:
         """Who is in the penalty box."""
         return Listing([Penalty.of(row) for row in self._view.penalties()])
 
-    def lift_penalty(self, client: Client) -> Client:
+    def lift_penalty(self, client: Client, actor: str) -> Client:
         """Let a client out of the penalty box."""
-        if not self._view.lift_penalty(client.key):
+        if not self._view.lift_penalty(client.key, actor):
             raise Problem(404, "no_penalty", f"{client.key} is not in the penalty box")
         return client
+
+    async def forget(self, person: Person, actor: str) -> Forgotten:
+        """Delete some of what a person said and was answered; ask again while there is more."""
+        if not person.user_hash.strip():
+            raise Problem(400, "bad_request", "an empty user_hash names nobody")
+        with _problems("bad_request", 400):
+            return Forgotten.of(await self._view.forget(person.user_hash, actor))
 
     def journal(self) -> Journal:
         """The journal: its files, and what in them is not finished."""
@@ -147,17 +208,17 @@ class AdminApi:
         with _unavailable():
             return Listing([DeadLetter.of(row) for row in await self._view.dead_letters(DEAD_LETTERS)])
 
-    async def requeue(self, wanted: DeadLetterId) -> DeadLetterId:
+    async def requeue(self, wanted: DeadLetterId, actor: str) -> DeadLetterId:
         """Accept a dead letter as if it had just come."""
         with _unavailable():
-            if not await self._view.requeue(wanted.id):
+            if not await self._view.requeue(wanted.id, actor):
                 raise _no_letter(wanted)
         return wanted
 
-    async def drop_dead_letter(self, wanted: DeadLetterId) -> DeadLetterId:
+    async def drop_dead_letter(self, wanted: DeadLetterId, actor: str) -> DeadLetterId:
         """Delete a dead letter."""
         with _unavailable():
-            if not await self._view.drop_dead_letter(wanted.id):
+            if not await self._view.drop_dead_letter(wanted.id, actor):
                 raise _no_letter(wanted)
         return wanted
 
@@ -172,6 +233,17 @@ def _unavailable() -> Iterator[None]:
 
 def _no_letter(wanted: DeadLetterId) -> Problem:
     return Problem(404, "unknown_dead_letter", f"there is no dead letter {wanted.id}")
+
+
+@contextmanager
+def _problems(code: str, status: int) -> Iterator[None]:
+    """Answer what was asked wrongly with this code, and what needs the database while it is away."""
+    try:
+        yield
+    except ValueError as error:
+        raise Problem(status, code, str(error)) from error
+    except Unavailable as error:
+        raise Problem(503, "database_away", str(error)) from error
 
 
 def _text(status: int, text: str) -> Reply:

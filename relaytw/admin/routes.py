@@ -2,7 +2,7 @@
 
 A route names its method, path, body type, answer type and handler; everything that goes wrong is
 answered as JSON `{"error": {"code", "message"}}`.  A handler is a plain or `async` function that is
-given the decoded body (if its route has one) and the path's parameters by name.
+given the decoded body and query (if its route has them) and the path's parameters by name.
 """
 
 from __future__ import annotations
@@ -27,6 +27,10 @@ from relaytw.admin.problems import Problem
 
 #: The largest request body.
 BODY_BYTES = 1_048_576
+#: Who acts with the admin token, and where a caller says by what name, percent-encoded.
+ADMIN = "admin"
+ACTOR_HEADER = "X-Relaytw-Actor"
+_NAME_CHARS = 64
 
 
 class Reply(NamedTuple):
@@ -41,9 +45,10 @@ class Reply(NamedTuple):
 class Route(NamedTuple):
     """One thing that can be asked.
 
-    `path` may hold parameters in braces, one a segment.  `body` is a msgspec Struct; `returns` is
-    what msgspec shall describe, None for plain text.  An `open` route needs no token from this
-    machine itself.
+    `path` may hold parameters in braces, one a segment.  `body` and `query` are msgspec Structs; a
+    handler is given the query after the body.  `returns` is what msgspec shall describe, None for plain
+    text.  An `open` route needs no token from this machine itself.  The handler of an `act` is told who
+    acts, as `actor`.
     """
 
     method: str
@@ -52,6 +57,8 @@ class Route(NamedTuple):
     body: type[msgspec.Struct] | None = None
     returns: Any = None
     open: bool = False
+    query: type[msgspec.Struct] | None = None
+    act: bool = False
 
 
 class AdminRequest(Request):
@@ -129,8 +136,12 @@ class RouteTable(Resource):
 
 async def _call(route: Route, request: AdminRequest, segments: Mapping[str, str]) -> Reply:
     parameters = {name: unquote(value) for name, value in segments.items()}
-    body = () if route.body is None else (_body(request, route.body),)
-    result = route.handler(*body, **parameters)
+    given = [] if route.body is None else [_body(request, route.body)]
+    if route.query is not None:
+        given.append(_query(request, route.query))
+    if route.act:
+        parameters["actor"] = _actor(request)
+    result = route.handler(*given, **parameters)
     if inspect.isawaitable(result):
         result = await result
     return result if isinstance(result, Reply) else Reply(200, "application/json", _encode(result))
@@ -147,6 +158,22 @@ def _body(request: AdminRequest, kind: type[msgspec.Struct]) -> msgspec.Struct:
         return msgspec.json.decode(body, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Problem(400, "bad_request", str(error)) from error
+
+
+def _query(request: AdminRequest, kind: type[msgspec.Struct]) -> msgspec.Struct:
+    given: dict[str, str] = {}
+    try:
+        for name, values in (request.args or {}).items():
+            given[name.decode()] = values[-1].decode()
+        return msgspec.convert(given, kind, strict=False)
+    except (msgspec.ValidationError, UnicodeDecodeError) as error:
+        raise Problem(400, "bad_request", str(error)) from error
+
+
+def _actor(request: AdminRequest) -> str:
+    # It says so himself: who has the token may do everything anyway.
+    name = "".join(filter(str.isprintable, unquote(request.getHeader(ACTOR_HEADER) or "")))
+    return f"{ADMIN}:{name[:_NAME_CHARS]}" if name else ADMIN
 
 
 def _encode(value: Any) -> bytes:

@@ -6,20 +6,51 @@ fields they do not know, so that a misspelt one is noticed.
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from typing import Annotated, Generic, TypeVar
 
 import msgspec
 
-from relaytw.admin.view import CloseRow, DeadLetterRow, DeviceRow, JournalRow, Overview, PenaltyRow, RoomRow
+from relaytw.admin.view import (
+    AuditRow,
+    CloseRow,
+    DeadLetterRow,
+    DeviceRow,
+    JournalRow,
+    Overview,
+    PenaltyRow,
+    RoomRow,
+)
+from relaytw.admin.view import Forgotten as ForgottenRows
 from relaytw.messages import ClientKey, CloseReason, PhoneInfo, Status
+from relaytw.settings import BotSettings, ChatLogPolicy
 
 Item = TypeVar("Item")
 
 
-class Listing(msgspec.Struct, Generic[Item], frozen=True):
-    """Every item of one kind."""
+#: The most that one page holds, and how much it does where nobody says.
+MOST_ON_A_PAGE = 1000
+PAGE = 200
+
+
+class Listing(msgspec.Struct, Generic[Item], frozen=True, omit_defaults=True):
+    """Items of one kind; with `next` there are more, to be had by giving it as `after`."""
 
     items: list[Item]
+    next: str | None = None
+
+
+class PageQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Which page: the one that begins `after` what the one before gave as `next`."""
+
+    after: str | None = None
+    limit: Annotated[int, msgspec.Meta(ge=1, le=MOST_ON_A_PAGE)] = PAGE
+
+
+class ApprovalQuery(PageQuery, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Which devices or rooms: those of one status, or those that wait under a short code."""
+
+    status: Status | None = None
+    code: str | None = None
 
 
 class Client(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -35,10 +66,14 @@ class Client(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class DeviceStatus(Client, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The status a device shall have; with `register` one that was never seen is made known."""
+    """The status a device shall have; with `register` one that was never seen is made known.
+
+    `reason` is told to a phone that is turned away.
+    """
 
     status: Status
     register: bool = False
+    reason: str | None = None
 
 
 class RoomStatus(Client, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -47,6 +82,26 @@ class RoomStatus(Client, frozen=True, forbid_unknown_fields=True, omit_defaults=
     room_id: str
     status: Status
     register: bool = False
+    reason: str | None = None
+
+
+class Person(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One chat user, by the hash that phones give."""
+
+    user_hash: str
+
+
+class Forgotten(msgspec.Struct, frozen=True):
+    """What was deleted of one person's chat: messages, and answers to them; is there `more`?"""
+
+    messages: int
+    answers: int
+    more: bool
+
+    @classmethod
+    def of(cls, row: ForgottenRows) -> Forgotten:
+        """The shape of what was deleted."""
+        return cls(*row)
 
 
 class RelayStatus(msgspec.Struct, frozen=True):
@@ -76,6 +131,10 @@ class RelayStatus(msgspec.Struct, frozen=True):
     finished: int
     failed: int
     replies_sent: int
+    rows_waiting: int
+    rows_waiting_bytes: int
+    database_up: bool
+    database_errors: int
     journal_segments: int
     journal_bytes: int
     journal_unfinished: int
@@ -133,7 +192,11 @@ class Phone(msgspec.Struct, frozen=True):
 
 
 class Device(msgspec.Struct, frozen=True):
-    """A device the relay knows; `device_uuid` is what it is pinned to, if it is."""
+    """A device the relay knows; `device_uuid` is what it is pinned to, if it is.
+
+    `word` is its status as it stands in the table, `code` a short name for it while it waits; one that is
+    not `saved` has no row.
+    """
 
     bot: str
     device: str
@@ -143,6 +206,10 @@ class Device(msgspec.Struct, frozen=True):
     device_uuid: str | None
     created_at: float
     updated_at: float
+    word: str | None = None
+    reason: str = ""
+    saved: bool = True
+    code: str | None = None
 
     @classmethod
     def of(cls, row: DeviceRow) -> Device:
@@ -155,6 +222,10 @@ class Device(msgspec.Struct, frozen=True):
             device_uuid=row.device_uuid,
             created_at=row.created_at,
             updated_at=row.updated_at,
+            word=row.word,
+            reason=row.reason,
+            saved=row.saved,
+            code=row.code,
         )
 
 
@@ -168,6 +239,9 @@ class Room(msgspec.Struct, frozen=True):
     status: Status
     created_at: float
     updated_at: float
+    word: str | None = None
+    saved: bool = True
+    code: str | None = None
 
     @classmethod
     def of(cls, row: RoomRow) -> Room:
@@ -179,7 +253,64 @@ class Room(msgspec.Struct, frozen=True):
             status=row.status,
             created_at=row.created_at,
             updated_at=row.updated_at,
+            word=row.word,
+            saved=row.saved,
+            code=row.code,
         )
+
+
+class Bot(msgspec.Struct, frozen=True):
+    """A bot's settings; None is what the configuration says.  Sizes in bytes, widths in pixels."""
+
+    bot: str
+    prefix: str
+    admins: list[str]
+    per_bot: int | None
+    per_room: int | None
+    chat_log: ChatLogPolicy | None
+    max_message_size: int | None
+    image_width: int
+    paused: bool
+
+    @classmethod
+    def of(cls, settings: BotSettings) -> Bot:
+        """The shape of a bot's settings."""
+        return cls(
+            settings.bot,
+            prefix=settings.prefix,
+            admins=sorted(settings.admins),
+            per_bot=settings.per_bot,
+            per_room=settings.per_room,
+            chat_log=settings.chat_log,
+            max_message_size=settings.line_bytes,
+            image_width=settings.image_width,
+            paused=settings.paused,
+        )
+
+
+class BotChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What of a bot's settings shall change; with `register` a bot that was never seen is made known."""
+
+    bot: str
+    prefix: str | msgspec.UnsetType = msgspec.UNSET
+    admins: list[str] | msgspec.UnsetType = msgspec.UNSET
+    per_bot: int | msgspec.UnsetType | None = msgspec.UNSET
+    per_room: int | msgspec.UnsetType | None = msgspec.UNSET
+    chat_log: ChatLogPolicy | msgspec.UnsetType | None = msgspec.UNSET
+    max_message_size: int | msgspec.UnsetType | None = msgspec.UNSET
+    image_width: int | msgspec.UnsetType = msgspec.UNSET
+    paused: bool | msgspec.UnsetType = msgspec.UNSET
+    register: bool = False
+
+    def values(self) -> dict[str, object]:
+        """The values by their names in `BotSettings`."""
+        given = {
+            name: getattr(self, name) for name in self.__struct_fields__ if name not in ("bot", "register")
+        }
+        if isinstance(self.admins, list):
+            given["admins"] = frozenset(self.admins)
+        given["line_bytes"] = given.pop("max_message_size")
+        return {name: value for name, value in given.items() if value is not msgspec.UNSET}
 
 
 class Close(msgspec.Struct, frozen=True):
@@ -273,6 +404,23 @@ class DeadLetterId(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which dead letter."""
 
     id: int
+
+
+class Act(msgspec.Struct, frozen=True):
+    """What an operator, or somebody with access to the database, did."""
+
+    at: float
+    actor: str
+    act: str
+    bot: str | None
+    device: str | None
+    room_id: str | None
+    detail: str | None
+
+    @classmethod
+    def of(cls, row: AuditRow) -> Act:
+        """The shape of a row."""
+        return cls(*row)
 
 
 class ErrorDetail(msgspec.Struct, frozen=True):

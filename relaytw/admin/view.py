@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
+from relaytw.admin.secrets import SecretsView
 from relaytw.messages import ClientKey, CloseReason, PhoneInfo, Status
+from relaytw.settings import BotSettings
+
+Row = TypeVar("Row")
+
+
+class Page(NamedTuple, Generic[Row]):
+    """Some rows of a list; `next` is what to ask for the ones after them with, None after the last."""
+
+    rows: Sequence[Row]
+    next: str | None
 
 
 class DeviceRow(NamedTuple):
-    """A device the relay knows.  Times in seconds since the epoch."""
+    """A device the relay knows.  Times in seconds since the epoch.
+
+    `word` is its status as it stands in the table, `code` a short name for it while it waits; one that is
+    not `saved` has no row.
+    """
 
     client: ClientKey
     status: Status
@@ -18,10 +33,17 @@ class DeviceRow(NamedTuple):
     device_uuid: str | None
     created_at: float
     updated_at: float
+    word: str | None
+    reason: str
+    saved: bool
+    code: str | None
 
 
 class RoomRow(NamedTuple):
-    """A room the relay knows; `room_id` is the channel id, or the name where there is none."""
+    """A room the relay knows; `room_id` is the channel id, or the name where there is none.
+
+    Long names are shortened, and old tables have rows without a device.
+    """
 
     client: ClientKey
     room_id: str
@@ -29,6 +51,21 @@ class RoomRow(NamedTuple):
     status: Status
     created_at: float
     updated_at: float
+    word: str | None
+    saved: bool
+    code: str | None
+
+
+class AuditRow(NamedTuple):
+    """What somebody did.  `at` in seconds since the epoch."""
+
+    at: float
+    actor: str
+    act: str
+    bot: str | None
+    device: str | None
+    room_id: str | None
+    detail: str | None
 
 
 class CloseRow(NamedTuple):
@@ -89,8 +126,12 @@ class DeadLetterRow(NamedTuple):
     received_at: float
 
 
-class Unavailable(Exception):
-    """What is asked for cannot be done at the moment; the text says why."""
+class Forgotten(NamedTuple):
+    """What was deleted of one person's chat: messages, and answers to them; is there `more`?"""
+
+    messages: int
+    answers: int
+    more: bool
 
 
 class Overview(NamedTuple):
@@ -119,6 +160,10 @@ class Overview(NamedTuple):
     finished: int
     failed: int
     replies_sent: int
+    rows_waiting: int
+    rows_waiting_bytes: int
+    database_up: bool
+    database_errors: int
     journal_segments: int
     journal_bytes: int
     journal_unfinished: int
@@ -126,6 +171,10 @@ class Overview(NamedTuple):
 
 class RelayView(Protocol):
     """Everything the admin API needs from a running relay."""
+
+    @property
+    def secrets(self) -> SecretsView:
+        """The secrets that phones sign with."""
 
     def ready(self) -> str | None:
         """None when phones are served, else a sentence on why not."""
@@ -136,21 +185,61 @@ class RelayView(Protocol):
     def phones(self) -> Sequence[PhoneInfo]:
         """Every connected phone that has introduced itself."""
 
-    def devices(self) -> Sequence[DeviceRow]:
-        """Every known device."""
+    def devices(
+        self, status: Status | None, code: str | None, after: str | None, limit: int
+    ) -> Awaitable[Page[DeviceRow]]:
+        """A page of the devices, of those of one status, or of those that wait under a code.
 
-    def set_device(self, client: ClientKey, status: Status, *, register: bool = False) -> bool:
-        """Change a device's status, at once on its live connection; False if it is unknown.
-
-        With `register` an unknown device is made known rather than refused.
-        Raises ValueError, with a sentence for the operator, if this device can never be approved.
+        Raises ValueError if `code` or `after` is none, and Unavailable while the table cannot be read.
         """
 
-    def rooms(self) -> Sequence[RoomRow]:
-        """Every known room."""
+    def set_device(
+        self,
+        client: ClientKey,
+        status: Status,
+        actor: str,
+        *,
+        register: bool = False,
+        reason: str | None = None,
+    ) -> Awaitable[bool]:
+        """Change a device's status, at once on its live connection; False if it is unknown.
 
-    def set_room(self, client: ClientKey, room_id: str, status: Status, *, register: bool = False) -> bool:
-        """Change a room's status; False if it is unknown and `register` does not make it known."""
+        With `register` an unknown device is made known rather than refused.  Raises ValueError, with a
+        sentence for the operator, if that cannot be, and Unavailable, with nothing changed, while the
+        table cannot be written.
+        """
+
+    def rooms(
+        self, status: Status | None, code: str | None, after: str | None, limit: int
+    ) -> Awaitable[Page[RoomRow]]:
+        """A page of the rooms likewise."""
+
+    def set_room(
+        self,
+        client: ClientKey,
+        room_id: str,
+        status: Status,
+        actor: str,
+        *,
+        register: bool = False,
+        reason: str | None = None,
+    ) -> Awaitable[bool]:
+        """Change a room's status likewise."""
+
+    def audit(self, before: str | None, limit: int) -> Awaitable[Page[AuditRow]]:
+        """A page of what operators did, newest first.  Raises ValueError and Unavailable."""
+
+    def bots(self) -> Sequence[BotSettings]:
+        """Every bot that has settings of its own, by name."""
+
+    def set_bot(
+        self, bot: str, values: Mapping[str, object], actor: str, *, register: bool = False
+    ) -> Awaitable[BotSettings | None]:
+        """Change these of a bot's settings, at once for live connections; the settings it has then.
+
+        None if it is unknown and `register` does not make it known.  Raises ValueError, with a sentence
+        for the operator, if a value is not allowed, and Unavailable if it cannot be written at the moment.
+        """
 
     def closes(self) -> Sequence[CloseRow]:
         """The last 1,000 connections that ended or were refused, newest last."""
@@ -158,11 +247,17 @@ class RelayView(Protocol):
     def penalties(self) -> Sequence[PenaltyRow]:
         """Who is in the penalty box."""
 
-    def lift_penalty(self, client: ClientKey) -> bool:
+    def lift_penalty(self, client: ClientKey, actor: str) -> bool:
         """Let a client out of the penalty box; False if it is not in it."""
 
-    def disconnect(self, client: ClientKey) -> bool:
+    def disconnect(self, client: ClientKey, actor: str) -> bool:
         """Close a client's connection; False if it is not connected."""
+
+    def forget(self, user_hash: str, actor: str) -> Awaitable[Forgotten]:
+        """Delete some of what a person said and was answered; to be asked again while there is more.
+
+        Fails with `Unavailable`, with a sentence for the operator, while that cannot be done.
+        """
 
     def journal(self) -> JournalRow:
         """The figures of the journal."""
@@ -170,8 +265,8 @@ class RelayView(Protocol):
     async def dead_letters(self, count: int) -> Sequence[DeadLetterRow]:
         """The newest messages that are not run any more, newest first.  Raises Unavailable."""
 
-    async def requeue(self, number: int) -> bool:
+    async def requeue(self, number: int, actor: str) -> bool:
         """Accept a dead letter as if it had just come; False if there is none.  Raises Unavailable."""
 
-    async def drop_dead_letter(self, number: int) -> bool:
+    async def drop_dead_letter(self, number: int, actor: str) -> bool:
         """Delete a dead letter; False if there is none.  Raises Unavailable."""

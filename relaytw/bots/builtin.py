@@ -1,4 +1,4 @@
-"""The commands every relay has: `# echo` and `# client_info`."""
+"""The commands every relay has: `# echo`, `# client_info` and `# reload bots-config`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from relaytw.bots import Bot, Message, Range
 
 bot = Bot()
 _SEOUL = ZoneInfo("Asia/Seoul")
+#: How many changes are told one by one.
+_CHANGES_TOLD = 20
 
 
 @bot.command("# echo")
@@ -45,3 +47,15 @@ def client_info(message: Message, what: Literal["summary"] = "summary") -> str: 
         memory=memory,
         messages=phone.messages,
     )
+
+
+@bot.command("# reload bots-config", admin=True)
+async def reload_settings(message: Message) -> str:
+    """봇 설정을 지금 다시 읽고 바뀐 것을 알려줍니다."""
+    changes = await message.context.reload_settings(message)
+    if changes is None:
+        return texts.CANNOT_RELOAD
+    told = [texts.SETTING_CHANGED.format(**change._asdict()) for change in changes[:_CHANGES_TOLD]]
+    if len(changes) > _CHANGES_TOLD:
+        told.append(texts.MORE_CHANGED.format(count=len(changes) - _CHANGES_TOLD))
+    return "\n".join([texts.RELOADED, *(told or [texts.NOTHING_CHANGED])])

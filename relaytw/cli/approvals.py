@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import Any
 
 import click
 
-from relaytw.admin.shapes import Device
+from relaytw.admin.shapes import Device, Room
 from relaytw.cli.client import admin_client
-from relaytw.cli.tables import ago, clean, json_option, print_json, print_table
+from relaytw.cli.tables import ago, clean, json_option, print_json_pages, print_table
 from relaytw.cli.target import Options
+from relaytw.codes import read_code
 from relaytw.messages import Status
 
 #: Seconds between two looks with --watch.
@@ -33,6 +35,11 @@ _MEANING = {
 _status_option = click.option(
     "--status", type=click.Choice([status.value for status in Status]), help="Only those of this status."
 )
+_watch_option = click.option("--watch", is_flag=True, help="Look again every 2 seconds until interrupted.")
+_reason_option = click.option("--reason", help="Why; a phone that is turned away is told.")
+
+Seen = set[Hashable]
+Show = Callable[[Options, "str | None", Seen], None]
 
 
 @click.group()
@@ -42,23 +49,15 @@ def devices() -> None:
 
 @devices.command("list")
 @_status_option
-@click.option("--watch", is_flag=True, help="Look again every 2 seconds until interrupted.")
+@_watch_option
 @json_option
 @click.pass_obj
 def list_devices(options: Options, status: str | None, watch: bool, as_json: bool) -> None:
     """List the devices the relay knows."""
-    if watch and as_json:
-        raise click.UsageError("--watch and --json do not go together")
-    if not watch:
-        _show_devices(options, status, as_json=as_json)
-        return
-    try:
-        while True:
-            click.clear()
-            _show_devices(options, status, as_json=False)
-            options.outside.sleep(_WATCH)
-    except KeyboardInterrupt:
-        return
+    if as_json and not watch:
+        print_json_pages(admin_client(options).devices(status))
+    else:
+        _list(options, status, _show_devices, watch=watch, as_json=as_json)
 
 
 @click.group()
@@ -68,75 +67,158 @@ def rooms() -> None:
 
 @rooms.command("list")
 @_status_option
+@_watch_option
 @json_option
 @click.pass_obj
-def list_rooms(options: Options, status: str | None, as_json: bool) -> None:
+def list_rooms(options: Options, status: str | None, watch: bool, as_json: bool) -> None:
     """List the rooms the relay knows."""
-    shown = [room for room in admin_client(options).rooms() if status in (None, room.status)]
-    if as_json:
-        print_json(shown)
-    elif not shown:
-        click.echo("No such room is known.  A room becomes known by its first message.")
+    if as_json and not watch:
+        print_json_pages(admin_client(options).rooms(status))
     else:
-        now = options.outside.now()
-        rows = [
-            (room.bot, room.device, room.room_id, room.name, room.status, ago(room.updated_at, now))
-            for room in shown
-        ]
-        print_table(("BOT", "DEVICE", "ROOM_ID", "NAME", "STATUS", "CHANGED"), rows)
+        _list(options, status, _show_rooms, watch=watch, as_json=as_json)
 
 
-def _show_devices(options: Options, status: str | None, *, as_json: bool) -> None:
-    shown = [device for device in admin_client(options).devices() if status in (None, device.status)]
-    if as_json:
-        print_json(shown)
+def _list(options: Options, status: str | None, show: Show, *, watch: bool, as_json: bool) -> None:
+    if watch and as_json:
+        raise click.UsageError("--watch and --json do not go together")
+    seen: Seen = set()
+    if not watch:
+        show(options, status, seen)
         return
-    if not shown:
-        click.echo("No such device is known.  A device becomes known when its phone connects.")
+    try:
+        while True:
+            click.clear()
+            show(options, status, seen)
+            options.outside.sleep(_WATCH)
+    except KeyboardInterrupt:
         return
+
+
+def _show_devices(options: Options, status: str | None, seen: Seen) -> None:
+    columns = ("BOT", "DEVICE", "STATUS", "CODE", "ADDRESS", "SCRIPT", "PINNED", "CHANGED")
     now = options.outside.now()
-    print_table(
-        ("BOT", "DEVICE", "STATUS", "ADDRESS", "SCRIPT", "PINNED", "CHANGED"),
-        [_device_row(device, now) for device in shown],
-    )
-    if any(device.status is Status.PENDING for device in shown):
-        click.echo(
-            "\nA pending device gets no replies; let it talk with: relayctl devices approve BOT DEVICE"
-        )
+
+    def row(device: Device) -> tuple[object, ...]:
+        pinned = "no" if device.device_uuid is None else "yes"
+        return (
+            device.bot, device.device, _told(device), device.code, device.address, device.version, pinned,
+            ago(device.updated_at, now),
+        )  # fmt: skip
+
+    count, waiting = _show(columns, admin_client(options).devices(status), row, seen)
+    if not count:
+        click.echo("No such device is known.  A device becomes known when its phone connects.")
+    if waiting:
+        click.echo("\nA pending device gets no replies; let it talk with: relayctl devices approve CODE")
 
 
-def _device_row(device: Device, now: float) -> tuple[object, ...]:
-    pinned = "no" if device.device_uuid is None else "yes"
-    changed = ago(device.updated_at, now)
-    return device.bot, device.device, device.status, device.address, device.version, pinned, changed
+def _show_rooms(options: Options, status: str | None, seen: Seen) -> None:
+    columns = ("BOT", "DEVICE", "ROOM_ID", "NAME", "STATUS", "CODE", "CHANGED")
+    now = options.outside.now()
+
+    def row(room: Room) -> tuple[object, ...]:
+        changed = ago(room.updated_at, now)
+        return room.bot, room.device, room.room_id, room.name, _told(room), room.code, changed
+
+    count, waiting = _show(columns, admin_client(options).rooms(status), row, seen)
+    if not count:
+        click.echo("No such room is known.  A room becomes known by its first message.")
+    if waiting:
+        click.echo("\nA pending room is not answered; let it talk with: relayctl rooms approve CODE")
+
+
+def _show(
+    columns: Sequence[str],
+    pages: Iterable[Sequence[Any]],
+    row: Callable[[Any], tuple[object, ...]],
+    seen: Seen,
+) -> tuple[int, bool]:
+    """Print page by page, marking those that wait and were not there at the last look."""
+    count, waiting, first = 0, False, not seen
+    for page in pages:
+        marked = []
+        for number, item in enumerate(page):
+            if item.status is Status.PENDING:
+                waiting = True
+                key = (item.bot, item.device, getattr(item, "room_id", None))
+                if key not in seen and not first:
+                    marked.append(number)
+                seen.add(key)
+        if page:
+            print_table(columns, [row(item) for item in page], marked)
+        count += len(page)
+    seen.add(None)
+    return count, waiting
+
+
+def _told(item: Device | Room) -> str:
+    """The status, with the word in the table where that is another one."""
+    if not item.saved:
+        return f"{item.status.value} (not saved)"
+    return item.status.value if item.word in (None, item.status) else f"{item.status.value} ({item.word!r})"
+
+
+def _device_named(options: Options, names: Sequence[str]) -> tuple[str, str]:
+    if len(names) == 1:
+        found = [item for page in admin_client(options).devices(code=_code(names[0])) for item in page]
+        (device,) = _only(found, names[0], lambda item: f"{item.bot} {item.device}")
+        return device.bot, device.device
+    if len(names) != 2:  # noqa: PLR2004 (bot and device)
+        raise click.UsageError("name it by its CODE, or by BOT and DEVICE")
+    return names[0], names[1]
+
+
+def _room_named(options: Options, names: Sequence[str]) -> tuple[str, str, str]:
+    if len(names) == 1:
+        found = [item for page in admin_client(options).rooms(code=_code(names[0])) for item in page]
+        (room,) = _only(found, names[0], lambda item: f"{item.bot} {item.device} {item.room_id}")
+        return room.bot, room.device, room.room_id
+    if len(names) != 3:  # noqa: PLR2004 (bot, device and room)
+        raise click.UsageError("name it by its CODE, or by BOT, DEVICE and ROOM_ID")
+    return names[0], names[1], names[2]
+
+
+def _code(text: str) -> str:
+    code = read_code(text)
+    if code is None:
+        raise click.UsageError(f"{text} is no code; name it by its CODE, or in full")
+    return code
+
+
+def _only(found: Sequence[Any], code: str, name: Callable[[Any], str]) -> Sequence[Any]:
+    if not found:
+        raise click.ClickException(f"nothing waits under the code {clean(code)}")
+    if len(found) > 1:
+        names = "\n".join(f"  {clean(name(item))}" for item in found)
+        raise click.ClickException(f"{clean(code)} may mean each of these; name it in full:\n{names}")
+    return found
 
 
 def _device_verb(verb: str, status: Status) -> Callable[..., None]:
-    @devices.command(verb, help=_MEANING[status])
-    @click.argument("bot")
-    @click.argument("device")
-    @click.pass_obj
-    def change(options: Options, bot: str, device: str) -> None:
-        admin_client(options).set_device(bot, device, status)
+    def change(options: Options, names: tuple[str, ...], reason: str | None = None) -> None:
+        bot, device = _device_named(options, names)
+        admin_client(options).set_device(bot, device, status, reason=reason)
         click.echo(f"{clean(bot)}@{clean(device)} is {status.value}.")
 
-    return change
+    return devices.command(verb, help=_MEANING[status])(_takes_names("BOT DEVICE | CODE", status, change))
 
 
 def _room_verb(verb: str, status: Status) -> Callable[..., None]:
-    @rooms.command(verb, help=_MEANING[status])
-    @click.argument("bot")
-    @click.argument("device")
-    @click.argument("room_id")
-    @click.pass_obj
-    def change(options: Options, bot: str, device: str, room_id: str) -> None:
-        admin_client(options).set_room(bot, device, room_id, status)
+    def change(options: Options, names: tuple[str, ...], reason: str | None = None) -> None:
+        bot, device, room_id = _room_named(options, names)
+        admin_client(options).set_room(bot, device, room_id, status, reason=reason)
         click.echo(f"{clean(room_id)} of {clean(bot)}@{clean(device)} is {status.value}.")
 
-    return change
+    return rooms.command(verb, help=_MEANING[status])(
+        _takes_names("BOT DEVICE ROOM_ID | CODE", status, change)
+    )
+
+
+def _takes_names(shown: str, status: Status, change: Callable[..., None]) -> Callable[..., None]:
+    command = click.argument("names", nargs=-1, required=True, metavar=shown)(click.pass_obj(change))
+    return _reason_option(command) if status.refused else command
 
 
 for _verb, _status in _VERBS.items():
     _device_verb(_verb, _status)
-    if _status is not Status.REVOKED:
-        _room_verb(_verb, _status)
+    _room_verb(_verb, _status)

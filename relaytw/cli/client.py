@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import click
 import msgspec
 
+from relaytw.admin.secrets import RetireSecret, SecretRetired, SecretRotated, SecretsStatus
 from relaytw.admin.shapes import (
+    MOST_ON_A_PAGE,
+    Act,
+    Bot,
+    BotChange,
     Client,
     Close,
     DeadLetter,
@@ -18,9 +24,11 @@ from relaytw.admin.shapes import (
     Device,
     DeviceStatus,
     ErrorBody,
+    Forgotten,
     Journal,
     Listing,
     Penalty,
+    Person,
     Phone,
     RelayStatus,
     Room,
@@ -33,6 +41,8 @@ __all__ = ["AdminClient", "AdminError", "Options", "Target", "admin_client", "fi
 
 #: Seconds to wait for the relay.
 TIMEOUT = 10.0
+#: Where the relay is told who is at the keyboard.
+_ACTOR_HEADER = "X-Relaytw-Actor"
 
 Shape = TypeVar("Shape")
 
@@ -43,6 +53,10 @@ class AdminError(click.ClickException):
     def __init__(self, message: str, code: str | None = None) -> None:
         super().__init__(message)
         self.code = code
+
+
+class Unreached(AdminError):
+    """No relay answers."""
 
 
 def open_connection(url: str) -> HTTPConnection:
@@ -58,15 +72,17 @@ def open_connection(url: str) -> HTTPConnection:
 
 def admin_client(options: Options) -> AdminClient:
     """The client of the relay these options mean."""
-    return AdminClient(find_target(options), options.outside.connect or open_connection)
+    outside = options.outside
+    return AdminClient(find_target(options), outside.connect or open_connection, outside.user())
 
 
 class AdminClient:
-    """The admin API of one relay, each question on a connection of its own."""
+    """The admin API of one relay, each question on a connection of its own; `user` is who asks."""
 
-    def __init__(self, target: Target, connect: Connect = open_connection) -> None:
+    def __init__(self, target: Target, connect: Connect = open_connection, user: str = "") -> None:
         self._target = target
         self._connect = connect
+        self._user = user
 
     def status(self) -> RelayStatus:
         """The relay in one glance."""
@@ -80,23 +96,44 @@ class AdminClient:
         """Close a phone's connection."""
         self._post("/api/v1/phones/disconnect", Client(bot, device))
 
-    def devices(self) -> list[Device]:
-        """Every known device."""
-        return self._get("/api/v1/devices", Listing[Device]).items
+    def devices(self, status: str | None = None, code: str | None = None) -> Iterator[list[Device]]:
+        """The known devices, page by page."""
+        return self._pages("/api/v1/devices", Listing[Device], {"status": status, "code": code})
 
-    def set_device(self, bot: str, device: str, status: Status, *, register: bool = False) -> None:
+    def set_device(
+        self, bot: str, device: str, status: Status, *, register: bool = False, reason: str | None = None
+    ) -> None:
         """Change a device's status; with `register` of one that was never seen, too."""
-        self._post("/api/v1/devices/status", DeviceStatus(bot, device, status, register))
+        self._post("/api/v1/devices/status", DeviceStatus(bot, device, status, register, reason))
 
-    def rooms(self) -> list[Room]:
-        """Every known room."""
-        return self._get("/api/v1/rooms", Listing[Room]).items
+    def rooms(self, status: str | None = None, code: str | None = None) -> Iterator[list[Room]]:
+        """The known rooms, page by page."""
+        return self._pages("/api/v1/rooms", Listing[Room], {"status": status, "code": code})
 
     def set_room(
-        self, bot: str, device: str, room_id: str, status: Status, *, register: bool = False
+        self,
+        bot: str,
+        device: str,
+        room_id: str,
+        status: Status,
+        *,
+        register: bool = False,
+        reason: str | None = None,
     ) -> None:
         """Change a room's status; with `register` of one that was never heard of, too."""
-        self._post("/api/v1/rooms/status", RoomStatus(bot, device, room_id, status, register))
+        self._post("/api/v1/rooms/status", RoomStatus(bot, device, room_id, status, register, reason))
+
+    def audit(self) -> Iterator[list[Act]]:
+        """What operators did, newest first, page by page."""
+        return self._pages("/api/v1/audit", Listing[Act], {})
+
+    def bots(self) -> list[Bot]:
+        """Every bot that has settings of its own."""
+        return self._get("/api/v1/bots", Listing[Bot]).items
+
+    def set_bot(self, change: BotChange) -> None:
+        """Change some of a bot's settings."""
+        self._post("/api/v1/bots/settings", change)
 
     def closes(self) -> list[Close]:
         """The last connections that ended or were refused, newest last."""
@@ -126,8 +163,38 @@ class AdminClient:
         """Forget a message that was given up."""
         self._post("/api/v1/dead-letters/drop", DeadLetterId(number))
 
+    def forget(self, user_hash: str) -> Forgotten:
+        """Delete some of what a person said and was answered; to be asked again while there is more."""
+        return self._read(self._post("/api/v1/forget", Person(user_hash)), Forgotten)
+
+    def secrets(self) -> SecretsStatus:
+        """How many secrets are valid for whom, and who signs with which."""
+        return self._get("/api/v1/secrets", SecretsStatus)
+
+    def rotate_secret(self) -> SecretRotated:
+        """Have a new secret made; the old one stays valid."""
+        return self._read(self._ask("POST", "/api/v1/secrets/rotate", None), SecretRotated)
+
+    def retire_secret(self, *, force: bool) -> SecretRetired:
+        """End the old secret; without `force` only if nobody is known to sign with it."""
+        return self._read(self._post("/api/v1/secrets/retire", RetireSecret(force)), SecretRetired)
+
+    def _pages(
+        self, path: str, shape: type[Listing[Shape]], query: dict[str, str | None]
+    ) -> Iterator[list[Shape]]:
+        asked = {name: value for name, value in query.items() if value is not None}
+        asked["limit"] = str(MOST_ON_A_PAGE)
+        while True:
+            listing = self._get(f"{path}?{urlencode(asked, quote_via=quote)}", shape)
+            yield listing.items
+            if listing.next is None:
+                return
+            asked["after"] = listing.next
+
     def _get(self, path: str, shape: type[Shape]) -> Shape:
-        data = self._ask("GET", path, None)
+        return self._read(self._ask("GET", path, None), shape)
+
+    def _read(self, data: bytes, shape: type[Shape]) -> Shape:
         try:
             return msgspec.json.decode(data, type=shape)
         except msgspec.DecodeError as error:
@@ -136,17 +203,19 @@ class AdminClient:
                 "is it a relay, and of the same version?"
             ) from error
 
-    def _post(self, path: str, body: msgspec.Struct) -> None:
+    def _post(self, path: str, body: msgspec.Struct) -> bytes:
         try:
             data = msgspec.json.encode(body)
         except UnicodeEncodeError as error:
             raise AdminError("the names given are not valid text") from error
-        self._ask("POST", path, data)
+        return self._ask("POST", path, data)
 
     def _ask(self, method: str, path: str, body: bytes | None) -> bytes:
         headers = {"Content-Type": "application/json"} if body is not None else {}
         if self._target.token is not None:
             headers["Authorization"] = f"Bearer {self._target.token}"
+        if self._user:
+            headers[_ACTOR_HEADER] = quote(self._user, safe="")
         try:
             connection = self._connect(self._target.admin_url)
             try:
@@ -156,7 +225,7 @@ class AdminClient:
             finally:
                 connection.close()
         except (OSError, HTTPException) as error:
-            raise AdminError(self._unreachable(error)) from error
+            raise Unreached(self._unreachable(error)) from error
         except ValueError as error:
             raise AdminError(f"{self._target.admin_url} cannot be asked: {error}") from error
         if status != 200:  # noqa: PLR2004 (HTTP's word for success)

@@ -39,7 +39,7 @@ def show(options: Options, as_json: bool) -> None:
 def verify(options: Options) -> None:
     """Read every file of the journal and say what is damaged; needs no running relay."""
     # Only here are the relay's own files read; everything else is asked of the relay.
-    from relaytw.store.inspection import inspect  # noqa: PLC0415
+    from relaytw.store.journal_files import inspect  # noqa: PLC0415
 
     folder = state_dir_of(options, read_settings(options)) / "journal"
     if not folder.is_dir():

@@ -100,4 +100,6 @@ def _lines(shown: RelayStatus, now: float) -> Iterator[tuple[str, str]]:
     yield "journal", f"{shown.journal_unfinished} unfinished in {files}"
     yield "lanes", f"{shown.lanes}, {shown.consumers} consumers"
     yield "penalties", str(shown.penalties)
+    database = "answers" if shown.database_up else "does not answer"
+    yield "database", f"{database}, {shown.rows_waiting} rows waiting ({size(shown.rows_waiting_bytes)})"
     yield "memory", size(shown.memory_bytes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import click
@@ -23,8 +23,24 @@ def print_json(value: Any) -> None:
     click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print rows under their headings; nothing in a cell can move the cursor or be taken as markup."""
+def print_json_pages(pages: Iterable[Sequence[Any]]) -> None:
+    """Print the items of every page as one JSON list, holding one page at a time."""
+    first = True
+    for page in pages:
+        for item in page:
+            click.echo("[" if first else ",")
+            click.echo(msgspec.json.format(msgspec.json.encode(item), indent=2).decode(), nl=False)
+            first = False
+    click.echo("[]" if first else "\n]")
+
+
+def print_table(
+    columns: Sequence[str], rows: Sequence[Sequence[object]], marked: Collection[int] = ()
+) -> None:
+    """Print rows under their headings, some of them marked.
+
+    Nothing in a cell can move the cursor or be taken as markup.
+    """
     # rich takes longer to import than the rest of relayctl.
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
@@ -33,8 +49,8 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Non
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(clean(cell)) for cell in row))
+    for number, row in enumerate(rows):
+        table.add_row(*(Text(clean(cell)) for cell in row), style="bold yellow" if number in marked else None)
     width = None if sys.stdout.isatty() else _FILE_WIDTH
     Console(file=sys.stdout, width=width, highlight=False).print(table)
 

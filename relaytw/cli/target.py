@@ -35,14 +35,25 @@ _ANYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 Connect = Callable[[str], "HTTPConnection"]
 
 
+def _user_name() -> str:
+    """Who runs this, as the system knows him; a number where it has no name for him."""
+    try:
+        import pwd  # noqa: PLC0415 (there is none on Windows)
+
+        return pwd.getpwuid(os.getuid()).pw_name
+    except (ImportError, KeyError):
+        return str(getattr(os, "getuid", str)())
+
+
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """The world as `relayctl` sees it: environment, clock, and what connects to a URL (None: HTTP)."""
+    """The world as `relayctl` sees it: environment, clock, user, and what connects to a URL (None: HTTP)."""
 
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
     now: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
     connect: Connect | None = None
+    user: Callable[[], str] = _user_name
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,6 +105,7 @@ class AuthConfig(Secrets):
     required: bool = True
     max_clock_skew: Seconds = 300.0
     reconnect_window: SecondsOrNone = 60.0
+    signers: Count = 10_000
     approve_new_devices: bool = False
     approve_new_rooms: bool = False
     admins: tuple[str, ...] = ()
@@ -206,8 +207,10 @@ class DatabaseConfig(Section):
     refresh_interval: Seconds = 2.0
     lookup_patience: Seconds = 3.0
     pending_rows: Count = 1000
+    bot_rows: Count = 1000
     cached_devices: Count = 20_000
     cached_rooms: Count = 100_000
+    audit_waiting: Count = 1000
     chat_log: Literal["none", "metadata", "full"] = "full"
     chat_retention_days: Count = 30
     batch_rows: Count = 500
@@ -226,6 +229,8 @@ class MonitorConfig(Section):
     cleanup_interval: Seconds = 1800.0
     idle_client_ttl: Seconds = 3600.0
     ping_retention_days: Count = 7
+    system_retention_days: Count = 30
+    audit_retention_days: Count = 365
 
     @model_validator(mode="after")
     def _warn_first(self) -> MonitorConfig:

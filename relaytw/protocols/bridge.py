@@ -212,6 +212,21 @@ class Bridge(LineReceiver):
             transport.resumeProducing()
         transport.loseConnection()
 
+    def limit_lines(self, length: int) -> None:
+        """Take lines of so many bytes from now on; those read but not handed on are judged by it too."""
+        waiting, lines = self._waiting, self._lines
+        if length < lines.max_length:
+            too_long = [index for index, line in enumerate(waiting) if len(line) > length]
+            if too_long:
+                # The next line stands last: what came behind one that is too long does not count.
+                del waiting[: too_long[-1] + 1]
+                lines.give_up()
+        self.MAX_LENGTH = length
+        # In place: whoever hands the lines on at this moment goes on with these.
+        waiting[:0] = reversed(lines.resize(length))
+        if lines.overflowed and not waiting and self._said is None and not self._hung_up:
+            self._too_long()
+
     def stop_reading(self) -> None:
         """Back-pressure: leave what comes next in the kernel, and what was read in `_waiting`."""
         if self.reading:
@@ -322,6 +337,7 @@ class Bridge(LineReceiver):
 
     def _too_long(self) -> None:
         text = f"a line is longer than {self._lines.max_length} bytes"
+        self._lines.give_up()
         self._end(Ending(CloseReason.LINE_TOO_LONG, text, ErrorCode.LINE_TOO_LONG))
 
     def _stuck(self) -> None:

@@ -76,6 +76,9 @@ class Link(Protocol):
     def hang_up(self, *, at_once: bool) -> None:
         """Close after what was said is written, or without waiting for that."""
 
+    def limit_lines(self, length: int) -> None:
+        """Take lines of so many bytes from now on; those read but not handed on are judged by it too."""
+
     def drain(self) -> None:
         """Hand on every complete line that was already read, back-pressure or not."""
 
@@ -199,6 +202,7 @@ class Conversation:
     ping_call: Any = None
     last_heard: float = 0.0
     last_ping: float = 0.0
+    last_pong: float = 0.0
     deaf_until: float = 0.0
     bad_in_a_row: int = 0
     messages: int = 0
@@ -235,6 +239,17 @@ class Conversation:
     def busy(self, seconds: float) -> None:
         """The phone is sending media and hears nothing for so long."""
         self.deaf_until = max(self.deaf_until, self.clock.seconds() + seconds)
+
+    def answered(self, sent: int | None, now: int) -> int | None:
+        """The round trip of the ping `sent` then, in ms; None if there was none, or we were not reading."""
+        if sent is None or not self.pings or sent not in self.pings:
+            return None
+        self.pings.remove(sent)
+        self.pings = self.pings or None
+        if not self.link.reading or self.link.resumed_at > self.last_ping:
+            return None
+        self.round_trip_ms = now - sent
+        return self.round_trip_ms
 
     def hold(self, heard: Heard) -> bool:
         """Keep a line for later; False (and the end is near) when there is no room for it."""

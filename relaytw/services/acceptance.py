@@ -1,7 +1,8 @@
 """From a checked chat packet to an accepted message in its lane.
 
-Duplicates, phones in restricted mode, rooms that are not approved and texts that are too long end
-here, counted.  What remains is charged to its connection, accepted by the batch and dispatched.
+Duplicates, phones in restricted mode, rooms that are not approved, texts that are too long and what
+is said to paused bots or in muted rooms end here, counted.  What remains is charged to its
+connection, accepted by the batch and dispatched.
 """
 
 from __future__ import annotations
@@ -19,11 +20,17 @@ from relaytw.lanes import LaneKey
 from relaytw.messages import Chat, ClientKey, Context, ErrorCode, Message, Status
 from relaytw.metrics import Metrics
 from relaytw.protocols.conversation import Conversation
+from relaytw.services.chat_log import ChatRecord
 from relaytw.services.dispatcher import Dispatcher
+from relaytw.settings import BotSettings, SettingsOf
 from relaytw.store.records import Accepted
 
 #: Looking a member up in its enumeration takes ten times as long as looking up a name.
 _APPROVED = Status.APPROVED
+
+
+class NotKnownYet(Exception):
+    """Whether a room may talk cannot be said before the database answers."""
 
 
 class Acceptance:
@@ -41,11 +48,13 @@ class Acceptance:
         dispatcher: Dispatcher,
         context: Context,
         metrics: Metrics,
+        chat_log: ChatRecord,
         text_chars: int,
         admins: Collection[str],
         direct: bool,
         now: Callable[[], float],
         new_id: Callable[[], str],
+        settings_of: SettingsOf = BotSettings,
     ) -> None:
         self._gate = gate
         self._approvals = approvals
@@ -53,13 +62,16 @@ class Acceptance:
         self._dispatcher = dispatcher
         self._context = context
         self._metrics = metrics
+        self._chat_log = chat_log
         self._text_chars = text_chars
         self._admins = frozenset(admins)
         self._direct = direct
         self._now = now
         self._new_id = new_id
+        self._settings_of = settings_of
         self._batch: list[Job] = []
         self._lookups: list[tuple[Deferred[Room], LaneKey, bool]] = []
+        self._unlogged: dict[LaneKey, list[tuple[Chat, Message]]] = {}
         self._log = Logger(namespace="relaytw.intake")
 
     def take(self, conversation: Conversation, chat: Chat, line: bytes) -> None:
@@ -71,19 +83,22 @@ class Acceptance:
             metrics.duplicates += 1
             self._log.debug("{client} sent a message again", client=conversation.key)
             return
+        client, trace, now = pass_.client, self._new_id(), self._now()
         if pass_.device.status is not _APPROVED:
             metrics.restricted += 1
+            self._chat_log.question(client, chat, trace, now, None)
             return
         if len(chat.text) > self._text_chars:
             metrics.overlong_texts += 1
+            self._chat_log.question(client, chat, trace, now, None, textless=True)
             why = f"a text of {len(chat.text)} characters is ignored, {self._text_chars} are allowed"
             conversation.desk.rebuke(conversation, ErrorCode.TEXT_TOO_LONG, why)
             return
-        client = pass_.client
-        lane = self._lane(client, chat)
+        settings = self._settings_of(client.bot)
+        message = self._message(client, chat, name, trace, now, settings)
+        lane = self._lane(message, chat, settings)
         if lane is None:
             return
-        message = self._message(client, chat, name)
         auth, signature = chat.auth, pass_.signature
         signed_at = auth.timestamp if signature and auth is not None else 0
         job = Job(
@@ -98,15 +113,14 @@ class Acceptance:
         """Take a message again that was accepted before; None if its room may not talk any more.
 
         `at` is what its waiting counts from, on the relay's clock.  Who takes it dispatches it, and then
-        calls `flush`.
+        calls `flush`.  Raises NotKnownYet while nobody can say.
         """
-        client = accepted.client
-        lane = self._lane(client, chat)
+        client, settings = accepted.client, self._settings_of(accepted.client.bot)
+        message = self._message(client, chat, accepted.id, accepted.trace, accepted.received_at, settings)
+        message.redelivered = True
+        lane = self._lane(message, chat, settings)
         if lane is None:
             return None
-        message = self._message(client, chat, accepted.id)
-        message.trace, message.received_at = accepted.trace, accepted.received_at
-        message.redelivered = True
         job = Job(message, lane, account, len(accepted.line), at)
         job.number = accepted.number
         return job
@@ -122,26 +136,47 @@ class Acceptance:
         if self._lookups:
             self._await_lookups()
 
-    def _lane(self, client: ClientKey, chat: Chat) -> LaneKey | None:
-        """The lane of a message's room, None if it may not talk; held while that is being looked up."""
-        room_id = chat.channel_id or chat.room
+    def _lane(self, message: Message, chat: Chat, settings: BotSettings) -> LaneKey | None:
+        """The lane of a message's room, None if it is not to run; held while that is being looked up."""
+        client, room_id = message.client, chat.channel_id or chat.room
         room = self._approvals.room(client, room_id, chat.room)
         if not isinstance(room, Room):
             lane = LaneKey(client.bot, client.device, room_id)
             self._lookups.append((room, lane, not self._dispatcher.lanes.held(lane)))
             self._dispatcher.hold(lane)
+            self._unlogged.setdefault(lane, []).append((chat, message))
             return lane
-        if room.status is not _APPROVED and not self._may_talk(room):
+        self._write_down(message, chat, room)
+        if room.status is not _APPROVED:
+            if message.redelivered and not room.saved:
+                raise NotKnownYet
+            if not self._may_talk(room):
+                return None
+        if settings.paused or room.settings.muted:
+            self._count_silent(settings, 1)
             return None
         if room.lane is None:
             room.lane = LaneKey(client.bot, client.device, room_id)
         known: LaneKey = room.lane
         return known
 
-    def _message(self, client: ClientKey, chat: Chat, name: str) -> Message:
+    def _write_down(self, message: Message, chat: Chat, room: Room | None) -> None:
+        """Have the chat log note it, unless an earlier run has; and how much of its answers it notes."""
+        log, client = self._chat_log, message.client
+        if message.redelivered:
+            message.chat_log = log.policy(client, room)
+        else:
+            textless = room is None
+            message.chat_log = log.question(
+                client, chat, message.trace, message.received_at, room, textless=textless
+            )
+
+    def _message(
+        self, client: ClientKey, chat: Chat, name: str, trace: str, now: float, settings: BotSettings
+    ) -> Message:
         return Message(
             name,
-            self._new_id(),
+            trace,
             client,
             chat.room,
             chat.channel_id,
@@ -150,8 +185,8 @@ class Acceptance:
             chat.user_hash,
             chat.is_group_chat,
             chat.is_mention,
-            chat.user_hash in self._admins,
-            self._now(),
+            chat.user_hash in self._admins or chat.user_hash in settings.admins,
+            now,
             False,
             self._context,
         )
@@ -164,12 +199,21 @@ class Acceptance:
             room.reported = True
             self._log.warn(
                 "room {room_id} of {client} is {status}, its messages are not answered; "
-                "to approve it: relayctl rooms approve {bot} {device} {room}",
-                room_id=room.room_id, client=room.client, status=room.status,
+                "to approve it: relayctl rooms approve {code} "
+                "(or: relayctl rooms approve {bot} {device} {room})",
+                room_id=room.room_id, client=room.client,
+                status=room.status if room.saved else "not looked up yet",
+                code=self._approvals.code_of(room.client, room.room_id),
                 # Strangers choose these names, and the line is there to be pasted into a shell.
                 bot=quote(room.client.bot), device=quote(room.client.device), room=quote(room.room_id),
             )  # fmt: skip
         return False
+
+    def _count_silent(self, settings: BotSettings, messages: int) -> None:
+        if settings.paused:
+            self._metrics.paused += messages
+        else:
+            self._metrics.muted += messages
 
     def _await_lookups(self) -> None:
         # A room that is being looked up has its lane held, and its messages are in it by now: they wait
@@ -183,8 +227,18 @@ class Acceptance:
                 room.addErrback(lambda _: None)
 
     def _answered(self, room: Room, lane: LaneKey) -> None:
-        self._dispatcher.release(lane, approved=self._may_talk(room))
+        self._log_held(lane, room)
+        may_talk, settings = self._may_talk(room), self._settings_of(lane.bot)
+        if may_talk and (settings.paused or room.settings.muted):
+            self._count_silent(settings, self._dispatcher.drop(lane))
+        self._dispatcher.release(lane, approved=may_talk, known=room.saved)
 
     def _unanswered(self, failure: Failure, lane: LaneKey) -> None:
         self._log.failure("room {lane} could not be looked up; its messages are not run", failure, lane=lane)
-        self._dispatcher.release(lane, approved=False)
+        self._log_held(lane, None)
+        self._dispatcher.release(lane, approved=False, known=False)
+
+    def _log_held(self, lane: LaneKey, room: Room | None) -> None:
+        """Write down what was said in a room while it was being looked up."""
+        for chat, message in self._unlogged.pop(lane, ()):
+            self._write_down(message, chat, room)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import psutil
@@ -10,12 +10,32 @@ from twisted.application.service import Service
 from twisted.logger import Logger
 
 from relaytw import __version__
-from relaytw.admin.view import CloseRow, DeadLetterRow, DeviceRow, JournalRow, Overview, PenaltyRow, RoomRow
+from relaytw.admin.secrets import SecretsView
+from relaytw.admin.view import (
+    AuditRow,
+    CloseRow,
+    DeadLetterRow,
+    DeviceRow,
+    Forgotten,
+    JournalRow,
+    Overview,
+    Page,
+    PenaltyRow,
+    RoomRow,
+)
+from relaytw.errors import Unavailable
 from relaytw.messages import ClientKey, PhoneInfo, Status
+from relaytw.services.approval_desk import ApprovalDesk
+from relaytw.services.audit import OPERATOR, AuditWriter
 from relaytw.services.books import Books
+from relaytw.services.bot_settings import SettingsKeeper
 from relaytw.services.dispatcher import Dispatcher
+from relaytw.services.forgetting import Forgetting
+from relaytw.services.live_settings import LiveSettings
 from relaytw.services.sessions import Sessions
-from relaytw.store.memory import MemoryApprovals
+from relaytw.services.writer import RowWriter
+from relaytw.settings import BotSettings, public_name
+from relaytw.store.database import DatabaseAway, Transactions
 
 
 class Operator(Service):
@@ -31,7 +51,14 @@ class Operator(Service):
         listening: Sequence[str],
         sessions: Sessions,
         dispatcher: Dispatcher,
-        approvals: MemoryApprovals,
+        approvals: ApprovalDesk,
+        audit: AuditWriter,
+        database: Transactions,
+        writer: RowWriter,
+        forgetting: Forgetting,
+        settings: LiveSettings,
+        keeper: SettingsKeeper,
+        secrets: SecretsView,
         books: Books,
         now: Callable[[], float],
     ) -> None:
@@ -41,8 +68,15 @@ class Operator(Service):
         self._sessions = sessions
         self._dispatcher = dispatcher
         self._approvals = approvals
+        self._audit = audit
+        self._database = database
+        self._writer = writer
+        self._forgetting = forgetting
+        self._settings = settings
+        self._keeper = keeper
         self._books = books
         self._now = now
+        self.secrets = secrets
         self._started_at = now()
         self._process = psutil.Process()
         self._log = Logger(namespace="relaytw.audit")
@@ -79,6 +113,10 @@ class Operator(Service):
             finished=metrics.finished,
             failed=metrics.failed,
             replies_sent=metrics.replies_sent,
+            rows_waiting=self._writer.waiting,
+            rows_waiting_bytes=self._writer.waiting_bytes,
+            database_up=self._database.away is None,
+            database_errors=self._database.errors,
             journal_segments=self._books.segments,
             journal_bytes=self._books.size,
             journal_unfinished=self._books.unfinished,
@@ -88,37 +126,77 @@ class Operator(Service):
         """Every connected phone that has introduced itself."""
         return self._sessions.roster.phones()
 
-    def devices(self) -> Sequence[DeviceRow]:
-        """Every known device."""
-        return [
-            DeviceRow(d.client, d.status, d.address, d.version, d.uuid, d.created_at, d.updated_at)
-            for d in self._approvals.devices()
-        ]
+    async def devices(
+        self,
+        status: Status | None = None,
+        code: str | None = None,
+        after: str | None = None,
+        limit: int = 200,
+    ) -> Page[DeviceRow]:
+        """A page of the devices."""
+        return await self._approvals.devices(status, code, after, limit)
 
-    def set_device(self, client: ClientKey, status: Status, *, register: bool = False) -> bool:
+    async def set_device(
+        self,
+        client: ClientKey,
+        status: Status,
+        actor: str = OPERATOR,
+        *,
+        register: bool = False,
+        reason: str | None = None,
+    ) -> bool:
         """Change a device's status, at once on its live connection; False if it is unknown."""
-        device = self._sessions.roster.device(client)
-        if device is not None:
-            self._approvals.keep(device)
-        if self._approvals.set_device(client, status, register=register) is None:
-            return False
-        self._act("device {client} is now {status}", client=client, status=status)
-        self._sessions.roster.status_changed(client, status)
-        return True
+        known = await self._approvals.set_device(client, status, actor, register=register, reason=reason)
+        if known:
+            self._act(actor, "device {client} is now {status}", client=client, status=status)
+        return known
 
-    def rooms(self) -> Sequence[RoomRow]:
-        """Every known room."""
-        return [
-            RoomRow(r.client, r.room_id, r.name, r.status, r.created_at, r.updated_at)
-            for r in self._approvals.rooms()
-        ]
+    async def rooms(
+        self,
+        status: Status | None = None,
+        code: str | None = None,
+        after: str | None = None,
+        limit: int = 200,
+    ) -> Page[RoomRow]:
+        """A page of the rooms."""
+        return await self._approvals.rooms(status, code, after, limit)
 
-    def set_room(self, client: ClientKey, room_id: str, status: Status, *, register: bool = False) -> bool:
+    async def set_room(
+        self,
+        client: ClientKey,
+        room_id: str,
+        status: Status,
+        actor: str = OPERATOR,
+        *,
+        register: bool = False,
+        reason: str | None = None,
+    ) -> bool:
         """Change a room's status; False if it is unknown."""
-        if self._approvals.set_room(client, room_id, status, register=register) is None:
-            return False
-        self._act("room {room_id} of {client} is now {status}", room_id=room_id, client=client, status=status)
-        return True
+        known = await self._approvals.set_room(
+            client, room_id, status, actor, register=register, reason=reason
+        )
+        if known:
+            text = "room {room_id} of {client} is now {status}"
+            self._act(actor, text, room_id=room_id, client=client, status=status)
+        return known
+
+    async def audit(self, before: str | None = None, limit: int = 200) -> Page[AuditRow]:
+        """A page of what operators did, newest first."""
+        return await self._approvals.audit(before, limit)
+
+    def bots(self) -> Sequence[BotSettings]:
+        """Every bot that has settings of its own, by name."""
+        return self._settings.everyone()
+
+    async def set_bot(
+        self, bot: str, values: Mapping[str, object], actor: str = OPERATOR, *, register: bool = False
+    ) -> BotSettings | None:
+        """Change these of a bot's settings, at once for live connections; None if it is unknown."""
+        settings = await self._keeper.set_bot(bot, values, actor, register=register)
+        if settings is not None:
+            names = ", ".join(map(public_name, values))
+            self._act(actor, "settings of {bot} are changed: {names}", bot=bot, names=names)
+        return settings
 
     def closes(self) -> Sequence[CloseRow]:
         """The last connections that ended or were refused, newest last."""
@@ -133,18 +211,20 @@ class Operator(Service):
             for p in self._sessions.stages.penalties.boxed(clock)
         ]
 
-    def lift_penalty(self, client: ClientKey) -> bool:
+    def lift_penalty(self, client: ClientKey, actor: str = OPERATOR) -> bool:
         """Let a client out of the penalty box; False if it is not in it."""
         lifted = self._sessions.stages.penalties.lift(client, self._sessions.clock.seconds())
         if lifted:
-            self._act("penalty of {client} is lifted", client=client)
+            self._act(actor, "penalty of {client} is lifted", client=client)
+            self._audit.note(self._audit.act(actor, "lift penalty", client))
         return lifted
 
-    def disconnect(self, client: ClientKey) -> bool:
+    def disconnect(self, client: ClientKey, actor: str = OPERATOR) -> bool:
         """Close a client's connection; False if it is not connected."""
         closed = self._sessions.roster.disconnect(client)
         if closed:
-            self._act("{client} is disconnected", client=client)
+            self._act(actor, "{client} is disconnected", client=client)
+            self._audit.note(self._audit.act(actor, "disconnect", client))
         return closed
 
     def journal(self) -> JournalRow:
@@ -155,19 +235,31 @@ class Operator(Service):
         """The newest dead letters.  Raises Unavailable."""
         return await self._books.dead_letters(count)
 
-    async def requeue(self, number: int) -> bool:
+    async def requeue(self, number: int, actor: str = OPERATOR) -> bool:
         """Accept a dead letter again; False if there is none.  Raises Unavailable."""
         client = await self._books.requeue(number)
         if client is not None:
-            self._act("dead letter {number} of {client} is accepted again", number=number, client=client)
+            self._act(
+                actor, "dead letter {number} of {client} is accepted again", number=number, client=client
+            )
+            self._audit.note(self._audit.act(actor, "requeue", client, detail=str(number)))
         return client is not None
 
-    async def drop_dead_letter(self, number: int) -> bool:
+    async def drop_dead_letter(self, number: int, actor: str = OPERATOR) -> bool:
         """Delete a dead letter; False if there is none.  Raises Unavailable."""
         dropped = await self._books.drop(number)
         if dropped:
-            self._act("dead letter {number} is deleted", number=number)
+            self._act(actor, "dead letter {number} is deleted", number=number)
+            self._audit.note(self._audit.act(actor, "drop dead letter", detail=str(number)))
         return dropped
 
-    def _act(self, format: str, **fields: Any) -> None:  # noqa: A002 (the logger's own word)
-        self._log.info("operator: " + format, **fields)
+    async def forget(self, user_hash: str, actor: str = OPERATOR) -> Forgotten:
+        """Delete some of what a person said and was answered; to be asked again while there is more."""
+        try:
+            forgotten = await self._forgetting.forget(user_hash, actor)
+        except DatabaseAway as away:
+            raise Unavailable(f"nothing can be deleted while the database is away: {away}") from away
+        return forgotten
+
+    def _act(self, actor: str, format: str, **fields: Any) -> None:  # noqa: A002 (the logger's own word)
+        self._log.info("{actor}: " + format, actor=actor, **fields)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from relaytw.admin.view import DeadLetterRow, JournalRow, SegmentRow, Unavailable
+from relaytw.admin.view import DeadLetterRow, JournalRow, SegmentRow
+from relaytw.errors import Unavailable
 from relaytw.messages import ClientKey
 from relaytw.services.dead_letters import DeadLetters
 from relaytw.services.redelivery import Redelivery

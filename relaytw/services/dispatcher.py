@@ -27,7 +27,7 @@ from relaytw.lanes import Lane, LaneKey, Lanes
 from relaytw.messages import Answer, Message
 from relaytw.metrics import Metrics
 from relaytw.outbox import Outbox
-from relaytw.services.answers import Answers
+from relaytw.services.answers import AnswerNote, Answers
 from relaytw.services.deadlines import Deadlines
 from relaytw.services.steps import resume, run_first_step
 from relaytw.services.threads import BlockingPool
@@ -79,11 +79,12 @@ class Dispatcher(Service):
         threads: BlockingPool,
         metrics: Metrics,
         settings: DispatchSettings,
+        note_answer: AnswerNote = lambda _message, _parts: None,
     ) -> None:
         self.lanes = lanes
         self._clock = clock
         self._intake = intake
-        self._answers = Answers(clock, outbox, metrics)
+        self._answers = Answers(clock, outbox, metrics, note_answer)
         self._find = find
         self._threads = threads
         self._metrics = metrics
@@ -112,14 +113,25 @@ class Dispatcher(Service):
         """Start nothing in this room until it is known whether it may talk."""
         self.lanes.hold(lane)
 
-    def release(self, lane: LaneKey, *, approved: bool) -> None:
-        """It is known now: let the room's messages run, or finish them unanswered."""
+    def release(self, lane: LaneKey, *, approved: bool, known: bool = True) -> None:
+        """It is known now: let the room's messages run, or finish them unanswered.
+
+        Those of an earlier run stay in the journal if it is not `known`, and they are refused for that.
+        """
         if not approved:
-            for job in self.lanes.clear(lane):
-                self._metrics.room_refused += 1
-                self._intake.finish(job)
+            self._metrics.room_refused += self.drop(lane, known=known)
         self.lanes.free(lane)
         self.pump()
+
+    def drop(self, lane: LaneKey, *, known: bool = True) -> int:
+        """Finish what waits in this room without running it; how many messages that were."""
+        jobs = self.lanes.clear(lane)
+        for job in jobs:
+            if job.message.redelivered and not known:
+                self._intake.leave(job)
+            else:
+                self._intake.finish(job)
+        return len(jobs)
 
     def run(self, jobs: Sequence[Job]) -> None:
         """Start at once what need not wait for anything; only the rest goes through its lane."""
@@ -276,7 +288,9 @@ class Dispatcher(Service):
         """A thread has become free: of each bot that may have it, the lane that waited longest goes on."""
         for bot, lanes in list(self._threadless.items()):
             if self._threads.has_room(bot):
-                self.lanes.unpark(lanes.popleft())
+                # One whose messages were dropped meanwhile has no use for it.
+                while lanes and not self.lanes.unpark(lanes.popleft()):
+                    pass
                 if not lanes:
                     del self._threadless[bot]
 

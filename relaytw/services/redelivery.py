@@ -25,7 +25,7 @@ from relaytw.messages import Chat, ClientKey, Dialect, Handshake, Status
 from relaytw.metrics import Metrics
 from relaytw.outbox import Outbox
 from relaytw.protocols import wire
-from relaytw.services.acceptance import Acceptance
+from relaytw.services.acceptance import Acceptance, NotKnownYet
 from relaytw.services.dead_letters import DeadLetters
 from relaytw.services.dispatcher import Dispatcher
 from relaytw.services.journalling import Dispatch, JournalIntake
@@ -33,7 +33,7 @@ from relaytw.store.database import Transactions
 from relaytw.store.dead_letters import DeadLetter
 from relaytw.store.journal import Journal
 from relaytw.store.records import Accepted
-from relaytw.store.shelf import Unfinished
+from relaytw.store.shelf import Unfinished, unfinished
 
 #: Messages read in one turn, and of one room at a time.
 PAGE = 200
@@ -248,6 +248,8 @@ class Redelivery(Service):
                 self._intake.expect(-1, -message.size)
         self._deliver(there)
         for room in {room: None for room, _ in page}:
+            if room in self._put_off:
+                continue
             if room.left:
                 self._queue(room)
             else:
@@ -267,8 +269,9 @@ class Redelivery(Service):
 
     def _emptied(self, room: _Room) -> None:
         """Nothing older is left in this room: what waited behind it goes on."""
-        del self._rooms[room.key]
-        if not self._rooms:
+        if self._rooms.get(room.key) is room:
+            del self._rooms[room.key]
+        if not self._rooms and self._intake.screen is not None:
             self._intake.screen = None
             self._log.info("every message of an earlier run is on its way")
         behind, room.behind = room.behind, []
@@ -276,14 +279,23 @@ class Redelivery(Service):
             dispatch([job])
 
     def _deliver(self, page: Sequence[tuple[_Room, Accepted]]) -> None:
-        jobs = []
+        jobs, unknown = [], dict[_Room, list[Unfinished]]()
         for room, accepted in page:
-            job = self._job(room, accepted)
+            try:
+                job = None if room in unknown else self._job(room, accepted)
+            except NotKnownYet:
+                unknown[room] = []
+                job = None
+            if room in unknown:
+                unknown[room].append(unfinished(accepted))
             if job is not None:
                 self._intake.expect(-1, -job.size)
                 self._intake.charge(job)
                 self._metrics.redelivered += 1
                 jobs.append(job)
+        for room, messages in unknown.items():
+            room.left.extendleft(reversed(messages))
+        self._try_again([*unknown])
         if jobs:
             self._dispatcher.run(jobs)
         self._acceptance.flush()
@@ -336,7 +348,7 @@ class Redelivery(Service):
     def _judge(self, device: Device, rooms: Sequence[_Room]) -> bool:
         if device.status is Status.APPROVED:
             return True
-        if self._database.away is not None:
+        if self._database.away is not None or not device.saved:
             # Not approved only for want of a database that says so.
             self._try_again(rooms)
         else:
@@ -356,6 +368,8 @@ class Redelivery(Service):
         self._try_again(self._asked.pop(client, []))
 
     def _try_again(self, rooms: Sequence[_Room]) -> None:
+        if not rooms:
+            return
         self._later(RETRY)
         self._put_off.extend(rooms)
 

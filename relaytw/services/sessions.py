@@ -43,8 +43,10 @@ from relaytw.protocols.session import converse
 from relaytw.registry import Registry
 from relaytw.services.acceptance import Acceptance
 from relaytw.services.closes import Closes
+from relaytw.services.monitors import PingRecord
 from relaytw.services.pings import Pings
-from relaytw.services.roster import Roster
+from relaytw.services.roster import Roster, named
+from relaytw.settings import BotSettings, SettingsOf
 
 #: After these the phone may not have got what was written last.
 _DEAD = frozenset(
@@ -82,6 +84,9 @@ class Stages:
     outbox: Outbox
     closes: Closes
     metrics: Metrics
+    ping_log: PingRecord
+    settings_of: SettingsOf = BotSettings
+    bot_seen: Callable[[str], None] = lambda _bot: None
 
 
 class Sessions(Service):
@@ -104,7 +109,7 @@ class Sessions(Service):
         self.lines_per_turn = settings.lines_per_turn
         self.write_timeout = settings.write_timeout
         self.stages = stages
-        self.roster = Roster(stages.registry, clock, now)
+        self.roster = Roster(stages.registry, clock, now, stages.settings_of, settings.line_bytes)
         self._now = now
         self._limits = limits
         self._proof_required = settings.proof_required
@@ -200,7 +205,9 @@ class Sessions(Service):
             found.addCallback(lambda _: conversation.go_on())
             found.addErrback(self._lookup_failed, conversation)
         elif found.status.refused:
-            self._refuse(conversation, CloseReason.NOT_APPROVED, texts.HANDSHAKE_REFUSED)
+            why = found.reason
+            text = texts.HANDSHAKE_REFUSED_BECAUSE.format(reason=why) if why else texts.HANDSHAKE_REFUSED
+            self._refuse(conversation, CloseReason.NOT_APPROVED, text)
         else:
             self._admit(conversation, handshake, found)
 
@@ -223,7 +230,7 @@ class Sessions(Service):
             old.link.drain()
             stages.admission.inherit(old, conversation)
             stages.metrics.takeovers += 1
-            fight = stages.registry.took_over(key, _named(old), _named(conversation), now)
+            fight = stages.registry.took_over(key, named(old), named(conversation), now)
             if fight is not None:
                 self._log.warn(
                     "{client} is fought over by {one} and {other}: two phones with one identity, "
@@ -232,6 +239,7 @@ class Sessions(Service):
                 )  # fmt: skip
         stages.registry.join(key, conversation)
         conversation.proven = True
+        stages.bot_seen(key.bot)
         stages.penalties.proved(key, conversation.host)
         stages.outbox.attach(key, conversation, conversation.handshake.dialect)
         stages.pings.begin(conversation)
@@ -256,12 +264,8 @@ class Sessions(Service):
         self.stages.metrics.pongs += 1
         if pong.monitoring is not None:
             conversation.monitoring = pong.monitoring
-        sent = pong.server_timestamp
-        if sent is not None and conversation.pings and sent in conversation.pings:
-            conversation.pings.remove(sent)
-            conversation.pings = conversation.pings or None
-            if conversation.link.reading and conversation.link.resumed_at <= conversation.last_ping:
-                conversation.round_trip_ms = int(self._now() * 1000) - sent
+        round_trip = conversation.answered(pong.server_timestamp, int(self._now() * 1000))
+        self.stages.ping_log.note(conversation, pong, round_trip)
 
     def ping(self, conversation: Conversation) -> None:
         """Ping this phone now."""
@@ -331,18 +335,19 @@ class Sessions(Service):
             return
         conversation.pass_ = stages.gate.issue(device)
         conversation.account = stages.intake.account(conversation.link)
+        self.roster.limit_lines(conversation)
         approved = device.status is Status.APPROVED
-        self._answer(
-            conversation, approved, texts.HANDSHAKE_APPROVED if approved else texts.HANDSHAKE_PENDING
-        )
+        self._answer(conversation, approved, self._welcome(device))
         stages.admission.introduced(conversation)
         self._log.info(
             "{client} is {status}, script {version} (dialect {dialect}) at {peer}",
             client=key, status=device.status, version=handshake.version,
             dialect=handshake.dialect, peer=conversation.peer,
         )  # fmt: skip
-        if not approved:
-            self._say_how_to_approve(key)
+        if approved:
+            stages.bot_seen(key.bot)
+        else:
+            self._say_how_to_approve(device)
         if rival is not None:
             oldest = stages.registry.doubt(key, conversation)
             if oldest is not None:
@@ -361,16 +366,30 @@ class Sessions(Service):
             # Replies wait for whoever proves to be this phone; the answer to a ping does.
             self.ping(conversation)
 
-    def _say_how_to_approve(self, client: ClientKey) -> None:
-        if client.device.strip().lower() in NAMELESS:
+    def _welcome(self, device: Device) -> str:
+        if device.status is Status.APPROVED:
+            return texts.HANDSHAKE_APPROVED
+        if _is_nameless(device.client):
+            return texts.HANDSHAKE_PENDING
+        return texts.HANDSHAKE_PENDING_CODE.format(code=self.stages.approvals.code_of(device.client))
+
+    def _say_how_to_approve(self, device: Device) -> None:
+        client = device.client
+        if _is_nameless(client):
             self._log.warn(
                 "{client} has no device id of its own and can never be approved; give its script one",
                 client=client,
             )
             return
+        if not device.saved:
+            self._log.warn(
+                "{client} is not approved as far as is known: the database has not answered", client=client
+            )
         self._log.warn(
-            "{client} waits for approval: relayctl devices approve {bot} {device}",
-            client=client, bot=quote(client.bot), device=quote(client.device),
+            "{client} waits for approval: relayctl devices approve {code} "
+            "(or: relayctl devices approve {bot} {device})",
+            client=client, code=self.stages.approvals.code_of(client),
+            bot=quote(client.bot), device=quote(client.device),
         )  # fmt: skip
 
     def _refuse(self, conversation: Conversation, reason: CloseReason, text: str) -> None:
@@ -390,6 +409,5 @@ class Sessions(Service):
         conversation.session.end(Ending(CloseReason.INTERNAL, text, ErrorCode.INTERNAL))
 
 
-def _named(conversation: Conversation) -> str:
-    info = conversation.handshake.device_info if conversation.handshake else ""
-    return f"{conversation.peer} ({info})" if info else conversation.peer
+def _is_nameless(client: ClientKey) -> bool:
+    return client.device.strip().lower() in NAMELESS

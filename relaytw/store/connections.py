@@ -21,8 +21,14 @@ _AWAY = frozenset(
     | {1152, 1153, 1154, 1155, 1156, 1157, 1158, 1159, 1160, 1161, 1205, 1213, 1290, 1836}
     | {2002, 2003, 2005, 2006, 2013, 2014, 2055, 4031, 1021, 1041, 1114, 3024, 1969, 1927}
 )
+#: What a driver raises for a row whose key is taken.
+COLLISIONS = (sqlite3.IntegrityError, pymysql.err.IntegrityError)
 _LOST = frozenset({2006, 2013, 2014, 2055, 4031, 1927})
 _SQLITE_OURS = ("no such", "syntax error", "has no column", "ambiguous", "too many", "wrong number")
+
+
+class Unreachable(Exception):
+    """The database does not answer; the text says how that showed."""
 
 
 @dataclass(frozen=True, slots=True)

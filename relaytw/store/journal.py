@@ -246,18 +246,20 @@ class Journal(Service):
         """How many messages and replies in them are not finished."""
         return len(self._shelf.live)
 
-    def age_out(self) -> None:
-        """Delete what is finished and too old to be recognised if it came again."""
+    def age_out(self) -> int:
+        """Delete files of what is finished and too old to be recognised if it came again; how many."""
         before = self._now() - self._settings.remembered
         if not self._opened or self.problem is not None:
-            return
+            return 0
         try:
             if self._shelf.stale(before):
                 self._shelf.rotate()
         except OSError as error:
             self._failed(error)
-            return
-        self._remove(self._shelf.take_finished(before))
+            return 0
+        old = self._shelf.take_finished(before)
+        self._remove(old)
+        return len(old)
 
     # -- what has ended
 

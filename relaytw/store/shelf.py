@@ -174,7 +174,7 @@ class Shelf:
                 self.put(said.number, (segment, record.offset, record.size, said.at))
             else:
                 remember(said)
-                messages[said.number] = _unfinished(said)
+                messages[said.number] = unfinished(said)
                 self.put(said.number, (segment, record.offset, record.size, said.received_at))
 
     def _usable(self, last: Opened) -> bool:
@@ -313,7 +313,8 @@ class Shelf:
         return active.size > HEADER_SIZE and not active.live and active.newest < before
 
 
-def _unfinished(said: Accepted) -> Unfinished:
+def unfinished(said: Accepted) -> Unfinished:
+    """What is kept in memory of a message until it runs."""
     return Unfinished(
         said.number, said.deliveries, said.received_at, said.client, said.room, said.trace, len(said.line)
     )

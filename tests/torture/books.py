@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from relaytw.store.inspection import unfinished
+from relaytw.store.journal_files import unfinished
 
 #: Messages sent so many seconds before a kill are outside the promise of dialect 3.x.
 GRACE = 0.050

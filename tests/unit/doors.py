@@ -9,40 +9,62 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from relaytw.errors import Refused
 from relaytw.gate import Device, Gate, GateSettings, Pass
-from relaytw.messages import Auth, ClientKey, Dialect, ErrorCode, Handshake, Status
+from relaytw.messages import Auth, ClientKey, ErrorCode, Status
 from relaytw.protocols.wire.signatures import Verifier, sign
-from relaytw.store.memory import MemoryApprovals
+from relaytw.signers import Signers
+from tests.unit.books import PHONE, Books
 
-PHONE = ClientKey("bot", "phone")
+__all__ = ["NOW", "PHONE", "Door", "DoorCase"]
+
 NOW = 1_000_000.0
+
+
+class Keys(Signers):
+    """One tuple of secrets for every bot, each with a salt of its own; of them some are listed."""
+
+    def __init__(self, secrets: tuple[bytes, ...], listed: tuple[str, ...], limit: int) -> None:
+        super().__init__(limit)
+        self._secrets = secrets
+        self._listed = listed
+
+    def verifier_for(self, bot: str) -> Verifier:
+        return Verifier(self._secrets, f"salt of {bot}")
+
+    def is_listed(self, bot: str) -> bool:
+        return not self._listed or bot in self._listed
 
 
 class Door:
     """A gate, its clock, and a phone that signs."""
 
     def __init__(
-        self, *, secrets: tuple[bytes, ...] = (b"secret",), approve_new: bool = False, **settings: Any
+        self,
+        *,
+        secrets: tuple[bytes, ...] = (b"secret",),
+        listed: tuple[str, ...] = (),
+        signers: int = 10,
+        approve_new: bool = False,
+        **settings: Any,
     ) -> None:
         self.clock = Clock()
         self.clock.advance(NOW)
-        self.approvals = MemoryApprovals(
-            approve_new_devices=approve_new, approve_new_rooms=False, now=self.clock.seconds
-        )
+        self.approvals = Books(self.clock, approve_new_devices=approve_new)
+        self.keys = Keys(secrets, listed, signers)
         self.gate = Gate(
-            approvals=self.approvals,
-            verifier_for=lambda bot: Verifier(secrets, f"salt of {bot}"),
+            approvals=self.approvals.real,
+            keys=self.keys,
             settings=GateSettings(**settings),
             now=self.clock.seconds,
         )
 
     def device(self, client: ClientKey = PHONE, status: Status | None = Status.APPROVED) -> Device:
-        device = self.approvals.device(Handshake(Dialect.V33, *client, "3.3.0"), "10.0.0.2:1")
+        device = self.approvals.device(client)
         if status is not None:
             self.approvals.set_device(client, status)
         return device
 
     def connect(self, client: ClientKey = PHONE) -> Pass:
-        known = self.approvals.known_device(client)
+        known = self.approvals.real.known_device(client)
         return self.gate.issue(known or self.device(client))
 
     def auth(

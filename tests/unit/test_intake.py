@@ -25,6 +25,9 @@ class NoContext:
     def phone(self, client: ClientKey) -> PhoneInfo | None:
         raise NotImplementedError
 
+    async def reload_settings(self, message: Message) -> None:
+        raise NotImplementedError
+
 
 MESSAGE = Message(
     id="1",

@@ -21,8 +21,9 @@ STAGES: tuple[tuple[str, ...], ...] = (
         "relaytw.metrics",
         "relaytw.permits",
         "relaytw.logs",
+        "relaytw.settings",
     ),
-    ("relaytw.boxes", "relaytw.errors", "relaytw.recent"),
+    ("relaytw.boxes", "relaytw.errors", "relaytw.signers", "relaytw.twins"),
     (
         "relaytw.protocols",
         "relaytw.protocols.wire",
@@ -33,6 +34,7 @@ STAGES: tuple[tuple[str, ...], ...] = (
         "relaytw.lanes",
         "relaytw.outbox",
         "relaytw.bots",
+        "relaytw.codes",
         "relaytw.config",
     ),
     (
@@ -44,9 +46,9 @@ STAGES: tuple[tuple[str, ...], ...] = (
         "relaytw.admin",
         "relaytw.store",
     ),
-    ("relaytw.protocols.bridge",),
+    ("relaytw.protocols.bridge", "relaytw.keyring", "relaytw.maintenance"),
     ("relaytw.services",),
-    ("relaytw.cli", "relaytw.testing", "relaytw.wiring"),
+    ("relaytw.cli", "relaytw.testing", "relaytw.wiring", "relaytw.records"),
     ("relaytw.tap",),
 )
 #: What some stages must not know, wherever it stands.
@@ -59,7 +61,7 @@ FORBIDDEN: Mapping[str, tuple[str, ...]] = {
     "relaytw.cli": ("relaytw.services", "relaytw.store", "relaytw.gate", "relaytw.protocols.bridge"),
 }
 #: And what they may know of it all the same.
-ALLOWED: Mapping[str, tuple[str, ...]] = {"relaytw.cli.journal": ("relaytw.store.inspection",)}
+ALLOWED: Mapping[str, tuple[str, ...]] = {"relaytw.cli.journal": ("relaytw.store.journal_files",)}
 #: Only these may meet the global reactor.
 MEETS_REACTOR = ("relaytw.tap", "relaytw.cli")
 

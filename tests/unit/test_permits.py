@@ -60,6 +60,20 @@ class PermitsTests(SynchronousTestCase):
         self.assertFalse(permits.shrink())
         self.assertEqual((permits.limit, permits.tokens), (1, 1))
 
+    def test_resize(self) -> None:
+        """With a limit below what is out nothing is given until enough has come back."""
+        permits = Permits(3)
+        for _ in range(3):
+            permits.try_acquire()
+        permits.resize(1)
+        self.assertEqual((permits.limit, permits.taken), (1, 3))
+        for _ in range(2):
+            self.assertFalse(permits.try_acquire())
+            permits.tokens += 1
+        self.assertFalse(permits.try_acquire())
+        permits.resize(2)
+        self.assertEqual([permits.try_acquire() for _ in range(2)], [True, False])
+
     @given(st.lists(st.sampled_from(["try", "wait", "release", "grow", "shrink"])), st.integers(1, 3))
     def test_never_more_than_the_limit(self, steps: list[str], limit: int) -> None:
         """In any order of steps as many are out as were given, never more than the limit allows."""

@@ -24,6 +24,7 @@ from relaytw.phone import Identity
 from relaytw.protocols.wire.phone import HandshakeComplete, RelayPacket, decode_from_relay, encode_handshake
 from relaytw.tap import Options, Relay, assemble, makeService
 from relaytw.testing import MemoryDatabase
+from tests.unit.books import done
 from tests.unit.folders import OwnFolder
 
 NOW = 1_700_000_000.0
@@ -194,7 +195,7 @@ class AssembleTests(AssembleTestCase):
             answer = self._first(transport)
             assert isinstance(answer, HandshakeComplete)
             self.assertEqual((answer.success, answer.approved), (True, approve))
-            (device,) = relay.operator.devices()
+            (device,) = done(relay.operator.devices()).rows
             self.assertIs(device.status, Status.APPROVED if approve else Status.PENDING)
             relay.stopService()
             self.reactor.advance(0)

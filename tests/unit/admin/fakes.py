@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from treq import content
@@ -18,20 +19,32 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IBodyProducer, IResponse
 from zope.interface import implementer
 
+from relaytw.admin.secrets import (
+    SecretRefused,
+    SecretRetired,
+    SecretRotated,
+    SecretSet,
+    SecretsStatus,
+    SecretUser,
+)
 from relaytw.admin.site import make_site
 from relaytw.admin.view import (
+    AuditRow,
     CloseRow,
     DeadLetterRow,
     DeviceRow,
+    Forgotten,
     JournalRow,
     Overview,
+    Page,
     PenaltyRow,
     RoomRow,
     SegmentRow,
-    Unavailable,
 )
+from relaytw.errors import Unavailable
 from relaytw.messages import ClientKey, CloseReason, Dialect, Monitoring, PhoneInfo, Status
 from relaytw.metrics import Metrics
+from relaytw.settings import BotSettings
 
 TOKEN = "open-sesame"
 ALICE = ClientKey("봇/1", "a b/c?d")
@@ -57,6 +70,33 @@ def phone(client: ClientKey = ALICE, **changes: Any) -> PhoneInfo:
     return PhoneInfo(**{**fields, **changes})
 
 
+class FakeSecrets:
+    """Secrets as the admin API sees them: what refuses, and what was forced."""
+
+    def __init__(self) -> None:
+        self.refusal: SecretRefused | None = None
+        self.forced: list[bool] = []
+
+    def status(self) -> SecretsStatus:
+        """One set with somebody in it."""
+        old = [SecretUser(*ALICE, secret=1, last_seen=1000.0, connected=True)]
+        common = SecretSet("relay-state/secret", True, [], 2, 900.5, 3, old)
+        return SecretsStatus(True, 800.0, 0, [common])
+
+    async def rotate(self, actor: str) -> SecretRotated:
+        """As the relay does it."""
+        if self.refusal is not None:
+            raise self.refusal
+        return SecretRotated("/state/secret", "/state/secret.old", 900.5)
+
+    async def retire(self, actor: str, *, force: bool) -> SecretRetired:
+        """As the relay does it."""
+        if self.refusal is not None and not force:
+            raise self.refusal
+        self.forced.append(force)
+        return SecretRetired(self.status().sets[0].old)
+
+
 class FakeView:
     """A relay as the admin API sees it, with every fact settable and every act remembered."""
 
@@ -70,7 +110,13 @@ class FakeView:
             CloseRow(1001.0, "192.0.2.9:1", None, CloseReason.HANDSHAKE_TIMEOUT, "", 10.0),
             CloseRow(1002.0, "192.0.2.7:2", ALICE, CloseReason.ZOMBIE, "3 strikes", 90.0),
         ]
+        self.bot_settings = {"Weather": BotSettings("Weather", admins=frozenset({"b", "a"}), per_bot=5)}
         self.failure: Exception | None = None
+        self.forgotten: list[str] = []
+        self.secrets = FakeSecrets()
+        self.asked: list[tuple[object, ...]] = []
+        self.acts: list[tuple[str, ClientKey, str | None]] = []
+        self.next: str | None = None
         self.away: str | None = None
         self.books = JournalRow(
             "normal", None, (SegmentRow("00000001.log", 2048, 3),), 2048, 3, 1500, 940.0, 1, 2, 4
@@ -91,23 +137,41 @@ class FakeView:
             name="relay-01", version="0.1.0", mode="queued", started_at=1000.5, listening=("tcp:1490",),
             connections=3, connections_limit=100, overflow=1, provisional=2, clients=4, waiting=5,
             waiting_bytes=600, running=7, consumers=31, lanes=8, outbox=9, outbox_bytes=1000, penalties=11,
-            memory_bytes=12000, accepted=13, finished=14, failed=15, replies_sent=16, journal_segments=17,
-            journal_bytes=18, journal_unfinished=19,
+            memory_bytes=12000, accepted=13, finished=14, failed=15, replies_sent=16, rows_waiting=17,
+            rows_waiting_bytes=18, database_up=True, database_errors=19, journal_segments=20,
+            journal_bytes=21, journal_unfinished=22,
         )  # fmt: skip
 
     def phones(self) -> Sequence[PhoneInfo]:
         """The phones."""
         return self.connected
 
-    def devices(self) -> Sequence[DeviceRow]:
-        """The devices."""
-        return [
-            DeviceRow(client, status, "192.0.2.7", "3.3.3", None, 900.0, 950.0)
+    async def devices(
+        self, status: Status | None, code: str | None, after: str | None, limit: int
+    ) -> Page[DeviceRow]:
+        """The devices, or the failure asked for; what was asked is remembered."""
+        self.asked.append((status, code, after, limit))
+        if self.failure is not None:
+            raise self.failure
+        rows = [
+            DeviceRow(client, status, "192.0.2.7", "3.3.3", None, 900.0, 950.0, status, "", True, "K7QXM")
             for client, status in self.known.items()
         ]
+        return Page(rows, self.next)
 
-    def set_device(self, client: ClientKey, status: Status, *, register: bool = False) -> bool:
+    async def set_device(
+        self,
+        client: ClientKey,
+        status: Status,
+        actor: str,
+        *,
+        register: bool = False,
+        reason: str | None = None,
+    ) -> bool:
         """As the relay does it."""
+        self.acts.append((actor, client, reason))
+        if self.failure is not None:
+            raise self.failure
         if client.device == "unknown":
             raise ValueError(f"{client} has no device id of its own and cannot be approved")
         if client not in self.known and not register:
@@ -115,19 +179,63 @@ class FakeView:
         self.known[client] = status
         return True
 
-    def rooms(self) -> Sequence[RoomRow]:
-        """The rooms."""
-        return [
-            RoomRow(client, room_id, "가족 / family", status, 900.0, 950.0)
+    async def rooms(
+        self, status: Status | None, code: str | None, after: str | None, limit: int
+    ) -> Page[RoomRow]:
+        """The rooms likewise."""
+        self.asked.append((status, code, after, limit))
+        rows = [
+            RoomRow(client, room_id, "가족 / family", status, 900.0, 950.0, status, True, None)
             for (client, room_id), status in self.known_rooms.items()
         ]
+        return Page(rows, self.next)
 
-    def set_room(self, client: ClientKey, room_id: str, status: Status, *, register: bool = False) -> bool:
+    async def audit(self, before: str | None, limit: int) -> Page[AuditRow]:
+        """What was done."""
+        self.asked.append((before, limit))
+        return Page([AuditRow(950.0, "admin:ada", "device approved", *ALICE, None, None)], self.next)
+
+    async def set_room(
+        self,
+        client: ClientKey,
+        room_id: str,
+        status: Status,
+        actor: str,
+        *,
+        register: bool = False,
+        reason: str | None = None,
+    ) -> bool:
         """As the relay does it."""
+        self.acts.append((actor, client, reason))
         if (client, room_id) not in self.known_rooms and not register:
             return False
         self.known_rooms[client, room_id] = status
         return True
+
+    def forget(self, user_hash: str, actor: str) -> Deferred[Forgotten]:
+        """As the relay does it; of one person there is more."""
+        if self.failure is not None:
+            raise self.failure
+        self.forgotten.append(user_hash)
+        return succeed(Forgotten(3, 2, more=user_hash == "talker" and len(self.forgotten) < 2))
+
+    def bots(self) -> Sequence[BotSettings]:
+        """The bots' settings."""
+        return list(self.bot_settings.values())
+
+    async def set_bot(
+        self, bot: str, values: Mapping[str, object], actor: str, *, register: bool = False
+    ) -> BotSettings | None:
+        """As the relay does it."""
+        if self.failure is not None:
+            raise self.failure
+        if bot not in self.bot_settings and not register:
+            return None
+        settings = replace(self.bot_settings.get(bot, BotSettings(bot)), **values)  # type: ignore[arg-type]
+        if settings.faults():
+            raise ValueError(str(settings.faults()))
+        self.bot_settings[bot] = settings
+        return settings
 
     def closes(self) -> Sequence[CloseRow]:
         """The closes."""
@@ -137,14 +245,16 @@ class FakeView:
         """The box."""
         return self.boxed
 
-    def lift_penalty(self, client: ClientKey) -> bool:
+    def lift_penalty(self, client: ClientKey, actor: str) -> bool:
         """As the relay does it."""
+        self.acts.append((actor, client, None))
         before = len(self.boxed)
         self.boxed = [row for row in self.boxed if row.client != client]
         return len(self.boxed) < before
 
-    def disconnect(self, client: ClientKey) -> bool:
+    def disconnect(self, client: ClientKey, actor: str) -> bool:
         """As the relay does it."""
+        self.acts.append((actor, client, None))
         before = len(self.connected)
         self.connected = [info for info in self.connected if info.client != client]
         return len(self.connected) < before
@@ -159,11 +269,11 @@ class FakeView:
             raise Unavailable(self.away)
         return self.letters[:count]
 
-    async def requeue(self, number: int) -> bool:
+    async def requeue(self, number: int, actor: str) -> bool:
         """As the relay does it."""
-        return await self.drop_dead_letter(number)
+        return await self.drop_dead_letter(number, actor)
 
-    async def drop_dead_letter(self, number: int) -> bool:
+    async def drop_dead_letter(self, number: int, actor: str) -> bool:
         """As the relay does it."""
         before = await self.dead_letters(1000)
         self.letters = [letter for letter in before if letter.id != number]

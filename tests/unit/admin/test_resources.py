@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from relaytw.errors import Unavailable
 from relaytw.messages import ClientKey, Status
 from tests.unit.admin.fakes import ALICE, BOB, SiteTestCase, phone
 
@@ -74,6 +75,10 @@ class DeviceTests(SiteTestCase):
             "device_uuid": None,
             "created_at": 900.0,
             "updated_at": 950.0,
+            "word": "pending",
+            "reason": "",
+            "saved": True,
+            "code": "K7QXM",
         }
         self.assertEqual(shown, {**CLIENT, **expected})
 
@@ -107,6 +112,61 @@ class DeviceTests(SiteTestCase):
             self.assertEqual((answer.status, answer.code), (status, code), body)
         self.assertIs(self.view.known[ALICE], Status.PENDING)
         self.assertEqual(self.events, [])
+
+    def test_page(self) -> None:
+        """A list is asked for by status, code and page; where there is more the answer says how to go on."""
+        self.view.next = "17"
+        answer = self.get("/api/v1/devices?status=pending&after=5&limit=3")
+        self.assertEqual(answer.json["next"], "17")
+        self.get("/api/v1/rooms?code=K7QXM")
+        self.get("/api/v1/audit?after=9")
+        self.assertEqual(
+            self.view.asked, [(Status.PENDING, None, "5", 3), (None, "K7QXM", None, 200), ("9", 200)]
+        )
+        self.view.next = None
+        self.assertNotIn("next", self.get("/api/v1/devices").json)
+
+    def test_bad_query(self) -> None:
+        """A query that is misspelt or out of bounds is refused."""
+        for query in ("status=fine", "stauts=pending", "limit=0", "limit=1001", "limit=x", "after=%ff"):
+            answer = self.get(f"/api/v1/devices?{query}")
+            self.assertEqual((answer.status, answer.code), (400, "bad_request"), query)
+        self.view.failure = ValueError("no such page")
+        self.assertEqual(self.get("/api/v1/devices?after=x").code, "bad_request")
+
+    def test_database_away(self) -> None:
+        """Without the database nothing is listed or changed, and that is said."""
+        self.view.failure = Unavailable("nothing was changed: the database is away")
+        for answer in (
+            self.get("/api/v1/devices"),
+            self.post("/api/v1/devices/status", {**CLIENT, "status": "approved"}),
+        ):
+            self.assertEqual((answer.status, answer.code), (503, "database_away"))
+
+    def test_actor(self) -> None:
+        """Whoever acts is known by the name that he gives, of which only what can be shown is kept."""
+        wanted = {**CLIENT, "status": "blocked", "reason": "lost"}
+        for name in ("ada", "%EA%B9%80", "a%0Ab", "x" * 100):
+            self.post("/api/v1/devices/status", wanted, headers={"X-Relaytw-Actor": name})
+        self.post("/api/v1/phones/disconnect", CLIENT)
+        self.assertEqual(
+            [actor for actor, _, _ in self.view.acts],
+            ["admin:ada", "admin:김", "admin:ab", f"admin:{'x' * 64}", "admin"],
+        )
+        self.assertEqual(self.view.acts[0], ("admin:ada", ALICE, "lost"))
+
+    def test_audit(self) -> None:
+        """What was done is listed with who did it."""
+        (act,) = self.get("/api/v1/audit").json["items"]
+        self.assertEqual((act["at"], act["actor"], act["act"]), (950.0, "admin:ada", "device approved"))
+
+    def test_described(self) -> None:
+        """The description of the API names what may be asked for."""
+        paths = self.get("/api/v1/openapi.json").json["paths"]
+        parameters = {one["name"]: one for one in paths["/api/v1/devices"]["get"]["parameters"]}
+        self.assertEqual(set(parameters), {"after", "limit", "status", "code"})
+        self.assertEqual(parameters["limit"]["schema"]["maximum"], 1000)
+        self.assertFalse(parameters["status"]["required"])
 
 
 class RoomTests(SiteTestCase):
@@ -189,7 +249,7 @@ class OpenApiTests(SiteTestCase):
     def test_every_route_is_described(self) -> None:
         """Each operation has a name of its own, a summary, an answer and the shape of its errors."""
         self.assertEqual(self.document["openapi"], "3.1.0")
-        self.assertEqual(len(self.document["paths"]), 18)
+        self.assertEqual(len(self.document["paths"]), 25)
         operations = [op for path in self.document["paths"].values() for op in path.values()]
         self.assertEqual(len({op["operationId"] for op in operations}), len(operations))
         for operation in operations:
@@ -222,3 +282,81 @@ class OpenApiTests(SiteTestCase):
             if {} in ways["get" if "get" in ways else "post"].get("security", [])
         ]
         self.assertEqual(sorted(free), ["/healthz", "/metrics", "/readyz"])
+
+
+class BotTests(SiteTestCase):
+    path = "/api/v1/bots/settings"
+
+    def test_list(self) -> None:
+        """Each bot is shown with every setting; what it has none of is null."""
+        shown = {
+            "bot": "Weather", "prefix": "#", "admins": ["a", "b"], "per_bot": 5, "per_room": None,
+            "chat_log": None, "max_message_size": None, "image_width": 900, "paused": False,
+        }  # fmt: skip
+        self.assertEqual(self.get("/api/v1/bots").json, {"items": [shown]})
+
+    def test_change(self) -> None:
+        """What is named changes, to null too; the rest stays, and the answer is the whole."""
+        wanted = {
+            "bot": "Weather",
+            "per_bot": None,
+            "max_message_size": 4096,
+            "admins": ["c"],
+            "paused": True,
+        }
+        answer = self.post(self.path, wanted)
+        self.assertEqual(answer.status, 200)
+        self.assertEqual({key: answer.json[key] for key in wanted}, wanted)
+        self.assertEqual(answer.json["image_width"], 900)
+        self.assertEqual(self.get("/api/v1/bots").json["items"], [answer.json])
+        answer = self.post(self.path, {"bot": "Weather", "chat_log": "none"})
+        self.assertEqual((answer.json["chat_log"], answer.json["paused"]), ("none", True))
+
+    def test_unknown(self) -> None:
+        """A bot that was never seen is refused, unless it shall be made known."""
+        wanted = {"bot": "News", "paused": True}
+        answer = self.post(self.path, wanted)
+        self.assertEqual((answer.status, answer.code), (404, "unknown_bot"))
+        self.assertEqual(self.post(self.path, {**wanted, "register": True}).status, 200)
+
+    def test_refused(self) -> None:
+        """What is not allowed, not understood, or nothing at all, is refused and changes nothing."""
+        for wanted, code in (
+            ({"per_bot": 0}, "bad_setting"),
+            ({"prefix": ""}, "bad_setting"),
+            ({"per_bot": "many"}, "bad_request"),
+            ({"paused": None}, "bad_request"),
+            ({"chat_log": "all"}, "bad_request"),
+            ({"pausd": True}, "bad_request"),
+            ({}, "nothing_to_change"),
+        ):
+            answer = self.post(self.path, {"bot": "Weather", **wanted})
+            self.assertEqual((answer.status, answer.code), (400, code), wanted)
+        self.assertEqual(self.get("/api/v1/bots").json["items"][0]["per_bot"], 5)
+
+    def test_away(self) -> None:
+        """While nothing can be written the caller is told so, and may ask again."""
+        self.view.failure = Unavailable("nothing was changed: the database is away (unplugged)")
+        answer = self.post(self.path, {"bot": "Weather", "paused": True})
+        self.assertEqual((answer.status, answer.code), (503, "database_away"))
+        self.assertIn("nothing was changed", answer.json["error"]["message"])
+
+
+class ForgetTests(SiteTestCase):
+    def test_forget(self) -> None:
+        """A person is forgotten, and how much that was is told; who asks again gets the rest."""
+        answer = self.post("/api/v1/forget", {"user_hash": "talker"})
+        self.assertEqual((answer.status, answer.json), (200, {"messages": 3, "answers": 2, "more": True}))
+        self.assertFalse(self.post("/api/v1/forget", {"user_hash": "talker"}).json["more"])
+        self.assertEqual(self.view.forgotten, ["talker", "talker"])
+
+    def test_nobody(self) -> None:
+        """An empty hash names nobody: without it everybody's answers would go."""
+        self.assertEqual(self.post("/api/v1/forget", {"user_hash": " "}).status, 400)
+        self.assertEqual(self.view.forgotten, [])
+
+    def test_away(self) -> None:
+        """While nothing can be deleted whoever asks is told why."""
+        self.view.failure = Unavailable("the database is away")
+        answer = self.post("/api/v1/forget", {"user_hash": "talker"})
+        self.assertEqual((answer.status, answer.json["error"]["message"]), (503, "the database is away"))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from relaytw.messages import Answer, ClientKey, Message, PhoneInfo
+from relaytw.messages import Answer, ClientKey, Message, PhoneInfo, SettingChange
 
 PHONE = ClientKey("bot", "phone")
 
@@ -14,6 +15,8 @@ class Room:
 
     def __init__(self, phone: PhoneInfo | None = None) -> None:
         self.said: list[Answer] = []
+        self.reloads = 0
+        self.changes: Sequence[SettingChange] | None = ()
         self._phone = phone
 
     def reply(self, message: Message, answer: Answer) -> None:
@@ -21,6 +24,10 @@ class Room:
 
     def phone(self, client: ClientKey) -> PhoneInfo | None:
         return self._phone if client == PHONE else None
+
+    async def reload_settings(self, message: Message) -> Sequence[SettingChange] | None:
+        self.reloads += 1
+        return self.changes
 
 
 def said(text: str, *, bot: str = "bot", **fields: Any) -> Message:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Coroutine
+from typing import Any, cast
 
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from relaytw.bots import builtin
 from relaytw.bots.router import Router
-from relaytw.messages import Dialect, Monitoring, PhoneInfo, Status
+from relaytw.messages import Dialect, Monitoring, PhoneInfo, SettingChange, Status
 from tests.unit.bots.messages import PHONE, Room, said
 
 INFO = PhoneInfo(
@@ -121,3 +123,45 @@ class ClientInfoTests(BuiltinCase):
         answer = str(self.ask("# client_info everything", context=Room(INFO)))
         self.assertIn("'everything' 은(는) 쓸 수 없습니다. (summary)", answer)
         self.assertIn("사용법: # client_info [summary]", answer)
+
+
+class ReloadTests(BuiltinCase):
+    def reload(self, room: Room, *, is_admin: bool = True) -> str:
+        """What is answered to the command."""
+        message = said("# reload bots-config", context=room, is_admin=is_admin)
+        found = Router([builtin.bot]).find(message)
+        assert found is not None
+        result = found.call(message)
+        if isinstance(result, str):
+            return result
+        return self.successResultOf(Deferred.fromCoroutine(cast("Coroutine[Any, Any, str]", result)))
+
+    def test_changes(self) -> None:
+        """An admin is told what has changed."""
+        room = Room()
+        room.changes = [
+            SettingChange("bot", "prefix", "#", "!"),
+            SettingChange("b", "paused", "false", "true"),
+        ]
+        self.assertEqual(
+            self.reload(room), "봇 설정을 다시 읽었습니다.\nbot: prefix # → !\nb: paused false → true"
+        )
+
+    def test_nothing(self) -> None:
+        """Nothing changed, and the settings that cannot be read, are told as such."""
+        room = Room()
+        self.assertIn("바뀐 설정이 없습니다.", self.reload(room))
+        room.changes = None
+        self.assertIn("읽을 수 없습니다", self.reload(room))
+
+    def test_many(self) -> None:
+        """However many changes there are, the answer stays readable."""
+        room = Room()
+        room.changes = [SettingChange(str(n), "paused", "false", "true") for n in range(30)]
+        self.assertEqual(self.reload(room).split("\n")[-2:], ["19: paused false → true", "… 외 10건"])
+
+    def test_admins_only(self) -> None:
+        """Anybody else is refused, and nothing is read."""
+        room = Room()
+        self.assertEqual(self.reload(room, is_admin=False), "관리자만 사용할 수 있는 명령입니다.")
+        self.assertEqual(room.reloads, 0)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Annotated
 
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from relaytw.bots import Bot, Message
+from relaytw.bots import Bot, Message, Range
 from relaytw.bots.router import REMEMBERED, Router
+from relaytw.settings import BotSettings
 from tests.unit.bots.messages import said
 
 
@@ -143,6 +145,80 @@ class BotTests(SynchronousTestCase):
         for number in range(REMEMBERED + 10):
             self.assertEqual(answer(router, "# b", str(number)), "# b")
         self.assertEqual([answer(router, "# a", "last"), answer(router, "# a", "0")], ["# a", None])
+
+
+class OwnPrefixTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.prefixes = {"bot": "!", "long": "봇아!!", "usual": "#"}
+
+    def router(self, *bots: Bot) -> Router:
+        """A router of bots that have these prefixes by name."""
+        return Router(bots, lambda name: BotSettings(name, self.prefixes.get(name, "#")))
+
+    def test_in_place_of_the_usual(self) -> None:
+        """A command declared with "#" is called with the bot's own prefix, and with that alone."""
+        router = self.router(bot("# echo", "#", "#x", "/plain", "plain # x"))
+        asked = {text: answer(router, text) for text in ("! echo", "# echo", "!", "#", "!x", "/plain")}
+        self.assertEqual(
+            asked, {"! echo": "# echo", "# echo": None, "!": "#", "#": None, "!x": "#x", "/plain": "/plain"}
+        )
+        self.assertEqual(answer(router, "plain # x"), "plain # x")
+        self.assertEqual(answer(router, "# echo", "usual"), "# echo")
+
+    def test_arguments(self) -> None:
+        """Arguments begin behind the prefix as it is called, however long it is."""
+        subject = Bot()
+
+        @subject.command("# say")
+        def say(message: Message, text: str, *, times: Annotated[int, Range(1, 3)] = 1) -> str:
+            return text * times
+
+        router = self.router(subject)
+        for name, prefix in self.prefixes.items():
+            self.assertEqual(answer(router, f"{prefix} say a  b", name), "a  b")
+            self.assertEqual(answer(router, f"{prefix} say --times=2 ab", name), "abab")
+
+    def test_usage(self) -> None:
+        """A usage text shows the command as it is called here."""
+        subject = Bot()
+
+        @subject.command("# say")
+        def say(message: Message, count: int) -> str:
+            """Says something."""
+            return "something"
+
+        router = self.router(subject)
+        self.assertIn("사용법: ! say {count}\nSays", str(answer(router, "! say what")))
+        self.assertIn("사용법: 봇아!! say {count}\nSays", str(answer(router, "봇아!! say what", "long")))
+        self.assertIn("사용법: # say {count}\nSays", str(answer(router, "# say what", "usual")))
+
+    def test_changed(self) -> None:
+        """A prefix that changes holds as soon as the router is told to forget the bot."""
+        router = self.router(bot("# a"))
+        self.assertEqual(answer(router, "! a"), "# a")
+        self.prefixes["bot"] = "?"
+        router.forget("bot")
+        router.forget("never seen")
+        self.assertEqual((answer(router, "? a"), answer(router, "! a")), ("# a", None))
+
+    def test_same_prefix_after_all(self) -> None:
+        """Two commands that come to be called the same are told apart as ever: the first is called."""
+        self.assertEqual(answer(self.router(bot("! a"), bot("# a")), "! a"), "! a")
+
+
+class DirectiveTests(SynchronousTestCase):
+    def test_as_declared(self) -> None:
+        """A command's name is the one it was declared with, whatever this bot calls it; others have none."""
+        router = Router([bot("# a", "# a b", listens="heard")], lambda name: BotSettings(name, name))
+        self.assertEqual(router.directive_of("!", "! a b c"), "# a b")
+        self.assertEqual(router.directive_of("#", "# a"), "# a")
+        for text in ("# a", "!a", "hi ! a", ""):
+            self.assertEqual(router.directive_of("!", text), "")
+
+    def test_short_enough(self) -> None:
+        """A name longer than its column is cut."""
+        router = Router([bot("# " + "x" * 40)])
+        self.assertEqual(router.directive_of("bot", "# " + "x" * 40), "# " + "x" * 28)
 
 
 class InvocationTests(SynchronousTestCase):

@@ -20,7 +20,7 @@ NOW = 10_000.0
 
 
 class FakeRelay:
-    """Answers by a table of (method, path); remembers what was asked, and where."""
+    """Answers by a table of (method, path), with a query or without; remembers what was asked, and where."""
 
     def __init__(self) -> None:
         self.answers: dict[tuple[str, str], tuple[int, bytes]] = {}
@@ -74,7 +74,9 @@ class _Socket:
         method, path, _ = request.split()
         self._relay.headers.append(dict(line.split(": ", 1) for line in lines))
         self._relay.asked.append((method, path, json.loads(body) if body else None))
-        status, answer = self._relay.answers.get((method, path), (404, b"<html>no</html>"))
+        answers = self._relay.answers
+        asked = (method, path) if (method, path) in answers else (method, path.partition("?")[0])
+        status, answer = answers.get(asked, (404, b"<html>no</html>"))
         return BytesIO(f"HTTP/1.1 {status} X\r\nContent-Length: {len(answer)}\r\n\r\n".encode() + answer)
 
     def close(self) -> None: ...
@@ -98,7 +100,7 @@ class CliTestCase(OwnFolder):
 
     def run_(self, *arguments: str) -> Result:
         """Run relayctl to its end."""
-        outside = Outside(self.environ, lambda: NOW, self.sleep, self.relay.connect)
+        outside = Outside(self.environ, lambda: NOW, self.sleep, self.relay.connect, lambda: "ada 김")
         return CliRunner().invoke(relayctl, arguments, obj=outside)
 
     def ok(self, *arguments: str) -> str:

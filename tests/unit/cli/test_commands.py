@@ -7,8 +7,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from relaytw import __version__
-from relaytw.admin.shapes import Close, Device, Figures, Penalty, Phone, RelayStatus, Room
+from relaytw.admin.shapes import Act, Close, Device, Figures, Penalty, Phone, RelayStatus, Room
 from relaytw.messages import CloseReason, Status
 from tests.unit.cli.fakes import NOW, CliTestCase
 
@@ -20,7 +22,12 @@ STATUS: dict[str, Any] = {
     "listening": ["tcp:1490"], "connections": 3, "connections_limit": 100, "overflow": 0, "provisional": 0,
     "clients": 2, "waiting": 5, "waiting_bytes": 2048, "running": 1, "consumers": 31, "lanes": 2, "outbox": 0,
     "outbox_bytes": 0, "penalties": 0, "memory_bytes": 50_000_000, "accepted": 9, "finished": 4, "failed": 0,
-    "replies_sent": 4, "journal_segments": 2, "journal_bytes": 4096, "journal_unfinished": 6,
+    "replies_sent": 4,
+    "rows_waiting": 0,
+    "rows_waiting_bytes": 0,
+    "database_up": True,
+    "database_errors": 0,
+    "journal_segments": 2, "journal_bytes": 4096, "journal_unfinished": 6,
 }  # fmt: skip
 
 
@@ -153,16 +160,87 @@ class ApprovalTests(CliTestCase):
 
     def test_filter(self) -> None:
         """Devices and rooms can be listed by status."""
-        self.relay.items("/api/v1/devices", PENDING, APPROVED)
+        for path in ("/api/v1/devices", "/api/v1/rooms"):
+            self.relay.items(f"{path}?status=blocked&limit=1000")
+        self.relay.items("/api/v1/devices?status=approved&limit=1000", APPROVED)
+        self.relay.items("/api/v1/devices?status=pending&limit=1000", PENDING)
         shown = self.ok("devices", "list", "--status", "approved")
         self.assertNotIn("phone [red]1", shown)
         self.assertNotIn("relayctl devices approve", shown)
         (device,) = json.loads(self.ok("devices", "list", "--status", "pending", "--json"))
         self.assertEqual(device["device"], "phone [red]1")
         self.assertIn("No such device", self.ok("devices", "list", "--status", "blocked"))
-        self.relay.items("/api/v1/rooms", ROOM)
+        self.relay.items("/api/v1/rooms?status=pending&limit=1000", ROOM)
         self.assertEqual(len(json.loads(self.ok("rooms", "list", "--status", "pending", "--json"))), 1)
         self.assertIn("No such room", self.ok("rooms", "list", "--status", "blocked"))
+
+    def test_pages(self) -> None:
+        """Every page is asked for and shown, as a table and as one JSON list."""
+        first = {"items": [PENDING], "next": "한 [1]"}
+        self.relay.says("GET", "/api/v1/devices?limit=1000", first)
+        self.relay.items("/api/v1/devices?limit=1000&after=%ED%95%9C%20%5B1%5D", APPROVED)
+        rows = json.loads(self.ok("devices", "list", "--json"))
+        self.assertEqual([row["bot"] for row in rows], ["bot", "봇"])
+        shown = self.ok("devices", "list")
+        self.assertIn("phone [red]1", shown)
+        self.assertIn("ph\\x1b[2Jone", shown)
+
+    def test_odd_ones(self) -> None:
+        """A word in the table that is no status, and a device that is in no table, are shown as such."""
+        self.relay.items(
+            "/api/v1/devices",
+            msgspec.structs.replace(PENDING, word="suspended", code="K7QXM"),
+            msgspec.structs.replace(PENDING, saved=False),
+        )
+        odd, unsaved = self.ok("devices", "list").splitlines()[1:3]
+        self.assertIn("pending ('suspended')", odd)
+        self.assertIn("K7QXM", odd)
+        self.assertIn("pending (not saved)", unsaved)
+
+    def test_codes(self) -> None:
+        """What waits is approved by its code, in either case of letters."""
+        self.relay.items("/api/v1/devices?code=K7QXM&limit=1000", PENDING)
+        self.relay.items("/api/v1/rooms?code=K7QXM&limit=1000", ROOM)
+        self.relay.says("POST", "/api/v1/devices/status", {})
+        self.relay.says("POST", "/api/v1/rooms/status", {})
+        self.assertEqual(self.ok("devices", "approve", "k7qxm"), "bot@phone [red]1 is approved.\n")
+        self.assertEqual(self.ok("rooms", "block", "K7QXM"), "100 of bot@phone is blocked.\n")
+        self.assertEqual(
+            self.relay.asked[-1][2],
+            {"bot": "bot", "device": "phone", "room_id": "100", "status": "blocked"},
+        )
+
+    def test_unclear_codes(self) -> None:
+        """A code that means nothing, or several, changes nothing; the several are named."""
+        self.relay.items("/api/v1/devices?code=K7QXM&limit=1000", PENDING, APPROVED)
+        complaint = self.fails("devices", "approve", "K7QXM")
+        self.assertIn("bot phone [red]1", complaint)
+        self.assertIn("봇 ph\\x1b[2Jone", complaint)
+        self.relay.items("/api/v1/rooms?code=K7QXM&limit=1000")
+        self.assertIn("nothing waits", self.fails("rooms", "approve", "K7QXM"))
+        self.fails("rooms", "approve", "K7QX", code=2)
+        self.fails("rooms", "approve", "bot", "phone", code=2)
+        self.assertEqual({method for method, _, _ in self.relay.asked}, {"GET"})
+
+    def test_reason(self) -> None:
+        """Who is turned away can be told why; who is let in cannot."""
+        self.relay.says("POST", "/api/v1/devices/status", {})
+        self.ok("devices", "block", "bot", "phone", "--reason", "분실 신고")
+        self.assertEqual(self.relay.asked[-1][2]["reason"], "분실 신고")
+        self.fails("devices", "approve", "bot", "phone", "--reason", "nice", code=2)
+
+    def test_who(self) -> None:
+        """The relay is told who is at the keyboard, and lists who did what."""
+        self.relay.items(
+            "/api/v1/audit", Act(NOW - 5, "admin:ada", "device blocked", "bot", "phone", None, "lost")
+        )
+        (line,) = self.ok("audit").splitlines()[1:]
+        for text in ("5 s ago", "admin:ada", "device blocked", "bot", "phone", "lost"):
+            self.assertIn(text, line)
+        self.assertEqual(self.relay.headers[0]["X-Relaytw-Actor"], "ada%20%EA%B9%80")
+        self.assertEqual(json.loads(self.ok("audit", "--json"))[0]["detail"], "lost")
+        self.relay.items("/api/v1/audit")
+        self.assertEqual(self.ok("audit"), "Nobody has done anything yet.\n")
 
     def test_watch(self) -> None:
         """Watching looks again after two seconds, until it is interrupted."""
@@ -199,7 +277,7 @@ class ApprovalTests(CliTestCase):
     def test_rooms(self) -> None:
         """Rooms are listed with their ids, and given a status by them."""
         self.relay.items("/api/v1/rooms", ROOM)
-        (line,) = self.ok("rooms", "list").splitlines()[1:]
+        line = self.ok("rooms", "list").splitlines()[1]
         for text in ("100", "가족", "pending", "1 h 1 min ago"):
             self.assertIn(text, line)
         self.relay.says("POST", "/api/v1/rooms/status", {})
@@ -208,13 +286,13 @@ class ApprovalTests(CliTestCase):
             "deny": "denied",
             "block": "blocked",
             "pending": "pending",
+            "revoke": "revoked",
         }.items():
             self.assertEqual(
                 self.ok("rooms", verb, "bot", "phone", "100"), f"100 of bot@phone is {status}.\n"
             )
             self.assertEqual(self.relay.asked[-1][2]["room_id"], "100")
             self.assertEqual(self.relay.asked[-1][2]["status"], status)
-        self.fails("rooms", "revoke", "bot", "phone", "100", code=2)
 
     def test_refused(self) -> None:
         """The relay's own sentence is what the operator reads."""
@@ -236,47 +314,3 @@ class PenaltyTests(CliTestCase):
         )
         self.relay.items("/api/v1/penalties")
         self.assertEqual(self.ok("penalties", "list"), "Nobody is in the penalty box.\n")
-
-
-class SecretTests(CliTestCase):
-    def test_made_by_the_relay(self) -> None:
-        """The secret alone goes to standard output, what to do with it beside."""
-        self.write("relay-state/secret", "s3cret\n")
-        result = self.run_("secret", "show")
-        self.assertEqual((result.exit_code, result.stdout), (0, "s3cret\n"))
-        self.assertIn("bridge script", result.stderr)
-
-    def test_configured(self) -> None:
-        """A configured secret is not shown; where it is configured is."""
-        self.write("relay-state/secret", "old\n")
-        self.write("relay.toml", '[auth]\nsecret = "hidden"\n')
-        result = self.run_("secret", "show")
-        self.assertEqual((result.exit_code, result.stdout), (0, ""))
-        self.assertIn("auth.secret in relay.toml", result.stderr)
-        self.assertNotIn("hidden", result.stderr)
-        self.write("relay.toml", '[auth]\nsecret_file = "key"\n')
-        self.assertIn("auth.secret_file (key) in relay.toml", self.run_("secret", "show").stderr)
-        self.environ = {"RELAYTW_AUTH__SECRET": "hidden"}
-        self.assertIn("RELAYTW_AUTH__SECRET", self.run_("secret", "show").stderr)
-
-    def test_none_yet(self) -> None:
-        """Before the first start the operator is told that there is none yet."""
-        self.assertIn("twistd -n relay", self.fails("secret", "show"))
-        Path("relay-state/secret").mkdir()
-        self.assertIn("cannot be read", self.fails("secret", "show"))
-
-
-class ConfigTests(CliTestCase):
-    def test_valid(self) -> None:
-        """A valid configuration is ok, and so is none at all."""
-        self.assertEqual(self.ok("config", "check"), "ok\n")
-        self.write("relay.toml", "[limits]\nper_room = 2\n")
-        self.assertEqual(self.ok("config", "check"), "ok\n")
-
-    def test_mistakes(self) -> None:
-        """Every mistake is listed, those of the environment too."""
-        self.write("bad.toml", "[limits]\nper_rom = 2\nconsumers = 0\n")
-        self.environ = {"RELAYTW_RELAY__MODE": "slow"}
-        complaint = self.fails("--config", "bad.toml", "config", "check")
-        for key in ("limits.per_rom", "limits.consumers", "relay.mode"):
-            self.assertIn(key, complaint)

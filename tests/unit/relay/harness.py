@@ -10,12 +10,14 @@ from typing import Any, ClassVar
 
 from twisted.internet.defer import Deferred, execute
 
+from relaytw.admin.view import DeviceRow, RoomRow
 from relaytw.bots import Bot, Message
 from relaytw.config import Config
-from relaytw.messages import ClientKey, CloseReason, Dialect
+from relaytw.messages import ClientKey, CloseReason, Dialect, Status
 from relaytw.phone import Identity
 from relaytw.tap import Relay, assemble
-from relaytw.testing import MemoryDatabase
+from relaytw.testing import FakeMachine, MemoryDatabase
+from tests.unit.books import done
 from tests.unit.folders import OwnFolder
 from tests.unit.relay.phones import Phone, World
 
@@ -74,7 +76,13 @@ class RelayTestCase(OwnFolder):
         }
         keys = {name: usual.get(name, {}) | sections.get(name, {}) for name in {*usual, *sections}}
         self.relay: Relay = assemble(
-            Config.model_validate(keys), self.clock, self.now, Random(1), self.database, execute
+            Config.model_validate(keys),
+            self.clock,
+            self.now,
+            Random(1),
+            self.database,
+            FakeMachine(),
+            execute,
         )
         self.relay.startService()
         self.stages = self.relay.sessions.stages
@@ -143,6 +151,24 @@ class RelayTestCase(OwnFolder):
         """The client that this device is."""
         return ClientKey(BOT, device)
 
+    # -- the operator
+
+    def set_device(self, status: Status, device: str = "phone-1", **about: Any) -> bool:
+        """The operator decides about a device, whether or not it was seen before."""
+        return done(self.relay.operator.set_device(self.key(device), status, register=True, **about))
+
+    def set_room(self, status: Status, room: str = "room", device: str = "phone-1") -> bool:
+        """The operator decides about a room likewise."""
+        return done(self.relay.operator.set_room(self.key(device), room, status, register=True))
+
+    def devices(self) -> list[DeviceRow]:
+        """The devices that the operator is shown."""
+        return list(done(self.relay.operator.devices()).rows)
+
+    def rooms(self) -> list[RoomRow]:
+        """The rooms that the operator is shown."""
+        return list(done(self.relay.operator.rooms()).rows)
+
     # -- what must hold
 
     def heard_texts(self) -> list[str]:
@@ -164,7 +190,10 @@ class RelayTestCase(OwnFolder):
     def assertNoTimers(self) -> None:
         """No call is due any more that has to do with a connection."""
         calls = [str(call) for call in self.clock.getDelayedCalls()]
-        others = ("Housekeeping", "Outbox._wake", "Phone.answer", "Journal._take_turn")
+        others = (
+            "_safely", "Retention", "RowWriter", "SettingsKeeper", "Refresher", "Outbox._wake",
+            "Phone.answer", "Journal._take_turn",
+        )  # fmt: skip
         self.assertEqual([call for call in calls if not any(name in call for name in others)], [])
 
     def assertEmpty(self) -> None:

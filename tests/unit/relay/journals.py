@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from relaytw.store.inspection import Inspection, inspect
+from relaytw.store.journal_files import Inspection, inspect
 from tests.unit.relay.harness import RelayTestCase
 
 FOLDER = Path("relay-state/journal")

@@ -178,11 +178,19 @@ class Phone:
         self.send(line)
         return line
 
-    def line(self, text: str, *, auth: Auth | None, room: str = "room", log_id: str | None = "") -> bytes:
+    def line(
+        self,
+        text: str,
+        *,
+        auth: Auth | None,
+        room: str = "room",
+        log_id: str | None = "",
+        user_hash: str | None = None,
+    ) -> bytes:
         """A chat packet that is not sent yet."""
         if log_id == "":
             log_id = str(next(self._world.numbers))
-        chat = Chat(room, text, "Ada", None, log_id, None, True, False, "2025-07-15 12:00:00", auth)
+        chat = Chat(room, text, "Ada", None, log_id, user_hash, True, False, "2025-07-15 12:00:00", auth)
         return encode_chat(self.identity.dialect, chat, self.identity.bot)
 
     def sign(self, ago: float = 0.0) -> Auth:

@@ -146,7 +146,7 @@ class BeforeHandshakeTests(RelayTestCase):
         phone = self.connect()
         phone.say("# echo early")
         self.assertEqual(phone.packets, [])
-        self.relay.operator.set_device(self.key(), Status.APPROVED, register=True)
+        self.set_device(Status.APPROVED)
         phone.hello()
         self.assertEqual((phone.greetings, phone.texts), ([(True, True)], ["에코: early"]))
 
@@ -211,7 +211,7 @@ class ImplicitHandshakeTests(RelayTestCase):
     def test_not_approved(self) -> None:
         """A phone that is not approved, or has been refused, must introduce itself."""
         for status in (Status.PENDING, Status.BLOCKED):
-            self.relay.operator.set_device(self.key(), status, register=True)
+            self.set_device(status)
             phone = self.connect(dialect=self.dialect)
             phone.say("# echo 1")
             self.assertEqual(phone.packets, [])

@@ -12,7 +12,7 @@ from relaytw.errors import ConfigError
 from relaytw.lanes import LaneKey
 from relaytw.messages import ClientKey, Dialect, Status
 from relaytw.phone import Identity
-from relaytw.store.inspection import inspect
+from relaytw.store.journal_files import inspect
 from tests.unit.relay.harness import BOT, Sections
 from tests.unit.relay.journals import FOLDER, JournalTestCase
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from twisted.internet.defer import Deferred, fail, succeed
 
+from relaytw import texts
 from relaytw.messages import CloseReason, Status
-from tests.unit.relay.harness import RelayTestCase
+from relaytw.protocols.wire.phone import HandshakeComplete
+from tests.unit.books import done
+from tests.unit.relay.harness import RelayTestCase, Sections
 
 
 class SlowApprovals:
     """Knows what the relay's own approvals know, but says it when the test lets it."""
 
-    def __init__(self, real: Any) -> None:
+    def __init__(self, real: Any, operator: Any) -> None:
         self._real = real
+        self._operator = operator
         self.asked: list[tuple[Deferred[Any], Any]] = []
         self.told: set[Any] = set()
         self.rooms: dict[str, Any] = {}
@@ -33,6 +37,11 @@ class SlowApprovals:
     def room(self, client: Any, room_id: str, name: str) -> Any:
         return self.rooms.get(room_id) or self._real.room(client, room_id, name)
 
+    def set_room(self, client: Any, room_id: str, status: Status, *, register: bool = False) -> Any:
+        """The room, once the operator has decided about it."""
+        done(self._operator.set_room(client, room_id, status, register=register))
+        return self._real.room(client, room_id, room_id)
+
     def answer(self) -> None:
         """Say what was asked."""
         asked, self.asked = self.asked, []
@@ -44,7 +53,7 @@ class SlowApprovals:
 class SlowTestCase(RelayTestCase):
     def slow(self) -> SlowApprovals:
         """Make the approvals of this relay slow."""
-        approvals: Any = SlowApprovals(self.stages.approvals)
+        approvals: Any = SlowApprovals(self.stages.approvals, self.relay.operator)
         object.__setattr__(self.stages, "approvals", approvals)
         acceptance: Any = self.stages.acceptance
         acceptance._approvals = approvals
@@ -125,3 +134,92 @@ class RoomTests(SlowTestCase):
         phone.say("hello")
         self.assertEqual(self.heard_texts(), [])
         self.assertEqual(len(self.flushLoggedErrors(KeyError)), 1)
+
+
+class DatabaseTests(RelayTestCase):
+    """A whole relay over a database that is slow, away, or edited by others."""
+
+    sections: ClassVar[Sections] = {"auth": {"approve_new_devices": False, "approve_new_rooms": False}}
+
+    def test_slow(self) -> None:
+        """What a phone says while its device and its room are looked up is run once they are found."""
+        self.set_device(Status.APPROVED)
+        self.set_room(Status.APPROVED)
+        self.start(self.sections)
+        self.database.hold()
+        self.stages.approvals.forget_absent()  # type: ignore[attr-defined]
+        phone = self.connect().hello()
+        phone.say("one")
+        phone.say("two")
+        self.assertEqual((phone.packets, self.heard_texts()), ([], []))
+        for _ in range(9):
+            self.database.let_go(1)
+        self.assertEqual((phone.greetings, self.heard_texts()), ([(True, True)], ["one", "two"]))
+        self.database.let_go()
+
+    def test_too_slow(self) -> None:
+        """A phone that nobody can look up in time is let in as one that waits, until that is known."""
+        self.set_device(Status.APPROVED)
+        self.set_room(Status.APPROVED)
+        self.start(self.sections)
+        self.database.hold()
+        self.stages.approvals.forget_absent()  # type: ignore[attr-defined]
+        phone = self.connect().hello()
+        self.advance(3)
+        phone.say("too early")
+        self.assertEqual((phone.greetings, self.heard_texts()), ([(True, False)], []))
+        self.database.let_go()
+        phone.say("in time")
+        self.assertEqual(self.heard_texts(), ["in time"])
+
+    def test_away(self) -> None:
+        """Without the database strangers wait, and phones that are known talk, on new connections too."""
+        self.set_device(Status.APPROVED)
+        self.set_room(Status.APPROVED)
+        phone = self.proven()
+        phone.say("before")
+        self.database.go_away()
+        phone.vanish()
+        phone = self.proven()
+        phone.say("meanwhile")
+        stranger = self.connect("stranger").hello()
+        self.assertEqual(stranger.greetings, [(True, False)])
+        self.database.come_back()
+        self.advance(8)
+        self.assertEqual([row.client.device for row in self.devices() if row.saved], ["phone-1", "stranger"])
+        self.assertEqual(self.heard_texts(), ["before", "meanwhile"])
+
+    def test_edited(self) -> None:
+        """What the back office writes reaches a phone that is on within five seconds."""
+        phone = self.proven(answers=True)
+        phone.say("unheard")
+        for table in ("kb_bot_devices", "kb_rooms"):
+            self.database.change(f"UPDATE {table} SET status = 'approved'")
+            self.advance(5)
+            phone.say(f"after {table}")
+        self.assertEqual(self.heard_texts(), ["after kb_rooms"])
+        self.database.change("UPDATE kb_bot_devices SET status = 'blocked', rejection_reason = 'lost'")
+        self.advance(5)
+        self.assertClosed(phone, CloseReason.NOT_APPROVED, "not_approved")
+        again = self.connect().hello()
+        [answer] = [packet for packet in again.packets if isinstance(packet, HandshakeComplete)]
+        self.assertEqual(answer.message, texts.HANDSHAKE_REFUSED_BECAUSE.format(reason="lost"))
+
+    def test_code(self) -> None:
+        """A phone that waits is told the code by which it can be approved."""
+        phone = self.connect().hello()
+        [answer] = [packet for packet in phone.packets if isinstance(packet, HandshakeComplete)]
+        [row] = self.devices()
+        self.assertEqual(answer.message, texts.HANDSHAKE_PENDING_CODE.format(code=row.code))
+
+    def test_survives(self) -> None:
+        """A relay that is started anew knows who was approved, and what each is pinned to."""
+        self.set_device(Status.APPROVED)
+        self.set_room(Status.APPROVED)
+        self.proven().vanish()
+        self.start(self.sections)
+        phone = self.connect()
+        phone.say("without a handshake")
+        self.assertEqual(self.heard_texts(), ["without a handshake"])
+        [row] = self.devices()
+        self.assertEqual(row.device_uuid, "uuid-phone-1")

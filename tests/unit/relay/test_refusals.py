@@ -59,7 +59,7 @@ class SignatureTests(RelayTestCase):
     def test_other_uuid(self) -> None:
         """An approved device is pinned to the deviceUUID of its first valid signature."""
         phone = self.proven()
-        (device,) = self.relay.operator.devices()
+        (device,) = self.devices()
         self.assertEqual(device.device_uuid, "uuid-phone-1")
         other = phone.sign()._replace(device_uuid="uuid-other")
         phone.say("# echo 1", auth=other._replace(signature=wire.sign(SECRET.encode(), "", other)))
@@ -137,10 +137,6 @@ class OtherSecretTests(RelayTestCase):
 class ApprovalTests(RelayTestCase):
     sections: ClassVar[Sections] = {"auth": {"approve_new_devices": False}}
 
-    def set_device(self, status: Status) -> None:
-        """The operator changes the phone's status."""
-        self.relay.operator.set_device(self.key(), status, register=True)
-
     def test_pending(self) -> None:
         """An unknown device is pending: it is told so, it is pinged, and gets no replies."""
         phone = self.connect(answers=True).hello()
@@ -213,9 +209,9 @@ class RoomTests(RelayTestCase):
         """A room nobody approved is not answered; once it is approved it is, on the connection there is."""
         phone = self.proven()
         phone.say("# echo 1")
-        (room,) = self.relay.operator.rooms()
+        (room,) = self.rooms()
         self.assertEqual((room.room_id, room.status, phone.texts), ("room", Status.PENDING, []))
-        self.relay.operator.set_room(self.key(), "room", Status.APPROVED)
+        self.set_room(Status.APPROVED)
         phone.say("# echo 2")
         phone.say("# echo 3", room="other")
         self.assertEqual(phone.texts, ["에코: 2"])
@@ -224,7 +220,7 @@ class RoomTests(RelayTestCase):
         """A room that is blocked is not answered any more."""
         phone = self.proven()
         for status in (Status.APPROVED, Status.BLOCKED):
-            self.relay.operator.set_room(self.key(), "room", status, register=True)
+            self.set_room(status)
             phone.say(f"# echo {status}")
         self.assertEqual(phone.texts, ["에코: approved"])
         self.assertEqual(self.stages.metrics.room_refused, 1)

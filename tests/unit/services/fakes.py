@@ -205,6 +205,9 @@ class Bench:
     def phone(self, client: ClientKey) -> PhoneInfo | None:
         return None
 
+    async def reload_settings(self, message: Message) -> None:
+        return None
+
 
 class Handlers:
     """Handlers that wait until the test lets them go, and remember who is at work."""

@@ -303,6 +303,20 @@ class ThreadlessTests(SynchronousTestCase):
         self.assertEqual(bench.said[2:], ["room 0: prompt"])
         self.assertEqual(bench.leftovers(), {})
 
+    def test_dropped_while_it_waited(self) -> None:
+        """A room whose messages were dropped while they waited for a thread takes none from the next room."""
+        bench = Bench(blocking_per_bot=1)
+        bench.on("blocks", lambda message: "blocked", blocking=True)
+        bench.say("blocks", room="1")
+        dropped = bench.say("blocks", room="2")
+        self.assertEqual(bench.dispatcher.drop(lane_of(dropped)), 1)
+        bench.dispatcher.pump()
+        bench.say("blocks", room="3")
+        for _ in range(2):
+            bench.threads.finish()
+        self.assertEqual(bench.said, ["1: blocked", "3: blocked"])
+        self.assertEqual(bench.leftovers(), {})
+
     def test_a_busy_bot_keeps_no_thread_from_others(self) -> None:
         """A free thread goes to whoever can use it, not to a bot whose permits are taken by other work."""
         bench = Bench(consumers=9, per_bot=2, per_room=2, blocking_threads=1, blocking_per_bot=1)

@@ -244,6 +244,23 @@ class HeldTests(SynchronousTestCase):
         self.assertEqual(self.bench.metrics.room_refused, 3)
         self.assertEqual(self.bench.leftovers(), {})
 
+    def test_dropped(self) -> None:
+        """What is dropped is finished and not run; what runs ends as usual, what comes later runs."""
+        gates = [Deferred[str]() for _ in range(3)]
+        left = iter(gates)
+        self.bench.on("wait", lambda message: next(left))
+        running = [self.bench.say("wait") for _ in range(3)]
+        for _ in range(2):
+            self.bench.say("note")
+        self.assertEqual(self.bench.dispatcher.drop(lane_of(running[0])), 2)
+        self.assertEqual(self.bench.intake.unfinished, 3)
+        for gate in gates:
+            gate.callback("done")
+        self.bench.say("note")
+        self.assertEqual(len(self.bench.said), 4)
+        self.assertEqual(self.bench.leftovers(), {})
+        self.assertEqual(self.bench.dispatcher.drop(lane_of(running[0])), 0)
+
     def test_a_room_held_for_nothing_goes(self) -> None:
         """A room that was held and got no message leaves no lane behind."""
         key = lane_of(self.bench.message("note"))

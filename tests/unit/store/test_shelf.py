@@ -7,7 +7,7 @@ from itertools import count
 from pathlib import Path
 
 from relaytw.messages import ClientKey, Reply, Text
-from relaytw.store.inspection import inspect, unfinished
+from relaytw.store.journal_files import inspect, unfinished
 from relaytw.store.records import Accepted, Kind, encode_place, encode_started, encode_waits
 from relaytw.store.records import Message as Described
 from relaytw.store.shelf import KEPT, Found, Shelf

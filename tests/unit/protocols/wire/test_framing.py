@@ -119,6 +119,39 @@ class OverflowTests(SynchronousTestCase):
         self.assertTrue(subject.overflowed)
 
 
+class ResizeTests(SynchronousTestCase):
+    def test_an_unfinished_line(self) -> None:
+        """A line that is held is judged by the new limit at once: longer ones may end, or are too long."""
+        grown, shrunk = LineBuffer(LIMIT), LineBuffer(LIMIT)
+        for subject in (grown, shrunk):
+            subject.feed(b"x" * 15)
+        self.assertEqual((grown.resize(40), shrunk.resize(14)), ([], []))
+        self.assertEqual((grown.overflowed, shrunk.overflowed), (False, True))
+        self.assertEqual(grown.feed(b"y" * 25 + b"\n"), [b"x" * 15 + b"y" * 25])
+
+    def test_what_was_cut_off(self) -> None:
+        """What a chunk held behind a line that was too long comes back if the limit grows in time."""
+        subject = LineBuffer(LIMIT)
+        self.assertEqual(subject.feed(b"a\n" + b"x" * 30 + b"\nb\nc"), [b"a"])
+        self.assertEqual(subject.resize(25), [])
+        self.assertTrue(subject.overflowed)
+        self.assertEqual(subject.resize(30), [b"x" * 30, b"b"])
+        self.assertFalse(subject.overflowed)
+        self.assertEqual(subject.feed(b"d\n"), [b"cd"])
+
+    def test_too_late(self) -> None:
+        """Once bytes were ignored, or the buffer was given up, nothing brings the rest back."""
+        late, given_up = LineBuffer(LIMIT), LineBuffer(LIMIT)
+        for subject in (late, given_up):
+            subject.feed(b"x" * 30 + b"\n")
+        late.feed(b"y")
+        given_up.give_up()
+        for subject in (late, given_up):
+            self.assertEqual(subject.resize(100), [])
+            self.assertTrue(subject.overflowed)
+            self.assertEqual(subject.feed(b"a\n"), [])
+
+
 class ChunkingTests(SynchronousTestCase):
     @unhurried
     @given(streams, st.integers(0, 30))
@@ -143,6 +176,52 @@ class ChunkingTests(SynchronousTestCase):
             unfinished = 0 if subject.overflowed else len(so_far) - so_far.rfind(b"\n") - 1
             self.assertEqual(subject.pending, unfinished)
             self.assertLessEqual(subject.pending, limit)
+
+
+class Plain:
+    """The same by the most simple means, one byte after the other."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.rest = b""
+        self.ignored = False
+
+    def give(self) -> list[bytes]:
+        """The lines at the front that are short enough; the rest is kept."""
+        lines = []
+        while b"\n" in self.rest and self.rest.index(b"\n") <= self.limit:
+            line, _, self.rest = self.rest.partition(b"\n")
+            lines.append(line)
+        return lines
+
+    def overflowed(self) -> bool:
+        return self.ignored or len(self.rest.partition(b"\n")[0]) > self.limit
+
+    def feed(self, data: bytes) -> list[bytes]:
+        if self.overflowed():
+            self.ignored = True
+            return []
+        self.rest += data
+        return self.give()
+
+    def resize(self, limit: int) -> list[bytes]:
+        self.limit = limit
+        return [] if self.ignored else self.give()
+
+
+class ResizingTests(SynchronousTestCase):
+    @unhurried
+    @given(st.lists(st.one_of(st.integers(0, 30), st.binary(max_size=8), st.just(b"x" * 9 + b"\n" * 2))))
+    def test_any_order(self, steps: list[int | bytes]) -> None:
+        """Whenever the limit moves: lines, overflow and what is held are those of the plain way."""
+        subject, plain = LineBuffer(LIMIT), Plain(LIMIT)
+        for step in steps:
+            if isinstance(step, int):
+                self.assertEqual(subject.resize(step), plain.resize(step))
+            else:
+                self.assertEqual(subject.feed(step), plain.feed(step))
+            self.assertEqual(subject.overflowed, plain.overflowed())
+            self.assertEqual(subject.pending, 0 if subject.overflowed else len(plain.rest))
 
 
 class Segment(bytes):

@@ -1,4 +1,4 @@
-"""What was said in the last second, to know again what a script says twice."""
+"""One text said twice within an instant: scripts have two code paths, one of them without a logId."""
 
 from __future__ import annotations
 
