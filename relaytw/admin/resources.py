@@ -13,6 +13,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from relaytw import __version__
 from relaytw.admin.exposition import exposition, render
+from relaytw.admin.journal import DeadLetter, DeadLetterId, Journal
 from relaytw.admin.openapi import document
 from relaytw.admin.problems import Problem
 from relaytw.admin.routes import Reply, Route
@@ -24,12 +25,9 @@ from relaytw.admin.shapes import (
     BotChange,
     Client,
     Close,
-    DeadLetter,
-    DeadLetterId,
     Device,
     DeviceStatus,
     Forgotten,
-    Journal,
     Listing,
     PageQuery,
     Penalty,

@@ -11,6 +11,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import click
 import msgspec
 
+from relaytw.admin.journal import DeadLetter, DeadLetterId, Journal
 from relaytw.admin.secrets import RetireSecret, SecretRetired, SecretRotated, SecretsStatus
 from relaytw.admin.shapes import (
     MOST_ON_A_PAGE,
@@ -19,13 +20,10 @@ from relaytw.admin.shapes import (
     BotChange,
     Client,
     Close,
-    DeadLetter,
-    DeadLetterId,
     Device,
     DeviceStatus,
     ErrorBody,
     Forgotten,
-    Journal,
     Listing,
     Penalty,
     Person,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import click
 
-from relaytw.admin.shapes import DeadLetter, Journal
+from relaytw.admin.journal import DeadLetter, Journal
 from relaytw.cli.client import admin_client
 from relaytw.cli.tables import ago, clean, json_option, print_json, print_table, size
 from relaytw.cli.target import Options, read_settings, state_dir_of

@@ -115,6 +115,7 @@ class Redelivery(Service):
         self._put_off: list[_Room] = []
         self._feeding = False
         self._turn: IDelayedCall | None = None
+        self._retry: IDelayedCall | None = None
         self._log = Logger(namespace="relaytw.journal")
 
     @property
@@ -127,10 +128,10 @@ class Redelivery(Service):
     def startService(self) -> None:
         """Put replies back into the outbox and begin to feed; before the first phone is heard."""
         super().startService()
-        unfinished = self._journal.found.unfinished
-        self._restore_replies({message.trace for message in unfinished})
-        self._intake.expect(len(unfinished), sum(message.size for message in unfinished))
-        for message in unfinished:
+        messages = self._journal.found.unfinished
+        self._restore_replies({message.trace for message in messages})
+        self._intake.expect(len(messages), sum(message.size for message in messages))
+        for message in messages:
             key = LaneKey(*message.client, message.room)
             room = self._rooms.get(key)
             if room is None:
@@ -143,9 +144,10 @@ class Redelivery(Service):
     def stopService(self) -> None:
         """Feed no more; what is left stays in the journal."""
         super().stopService()
-        if self._turn is not None:
-            self._turn.cancel()
-            self._turn = None
+        for call in (self._turn, self._retry):
+            if call is not None:
+                call.cancel()
+        self._turn = self._retry = None
 
     def _restore_replies(self, unfinished: set[str]) -> None:
         now, kept = self._now(), []
@@ -204,23 +206,29 @@ class Redelivery(Service):
             self._hungry.append(room)
             self._later()
 
-    def _later(self, seconds: float = 0.0) -> None:
-        if self._turn is not None:
-            if not seconds:
-                self._turn.reset(0)
-        elif not self._feeding and self.running:
-            self._turn = self._clock.callLater(seconds, self._feed)
+    def _later(self) -> None:
+        if self._turn is None and not self._feeding and self.running:
+            self._turn = self._clock.callLater(0, self._feed)
 
-    def _feed(self) -> None:
-        self._turn = None
-        if self._feeding:
-            return
-        if self._dead_letters.full:
-            self._later(RETRY)
-            return
+    def _try_again(self, rooms: Sequence[_Room] = ()) -> None:
+        """Feed these rooms after a while; what keeps them from it may have passed by then."""
+        self._put_off.extend(rooms)
+        if self._retry is None and self.running:
+            self._retry = self._clock.callLater(RETRY, self._go_on)
+
+    def _go_on(self) -> None:
+        self._retry = None
         put_off, self._put_off = self._put_off, []
         for room in put_off:
             self._queue(room)
+        self._later()
+
+    def _feed(self) -> None:
+        self._turn = None
+        if self._dead_letters.full:
+            self._try_again()
+            return
+        self._feeding = True
         page: list[tuple[_Room, Unfinished]] = []
         while self._hungry and len(page) < PAGE:
             room = self._hungry.popleft()
@@ -228,8 +236,8 @@ class Redelivery(Service):
             if room.left and room.reading and self._may_talk(room):
                 page.extend((room, room.left.popleft()) for _ in range(min(ROOM_PAGE, len(room.left))))
         if not page:
+            self._feeding = False
             return
-        self._feeding = True
         reading = self._journal.read([message.number for _, message in page])
         reading.addCallback(self._read, page)
         reading.addErrback(self._not_read, page)
@@ -256,8 +264,6 @@ class Redelivery(Service):
                 self._emptied(room)
         if self._hungry:
             self._later()
-        elif self._put_off:
-            self._later(RETRY)
 
     def _not_read(self, failure: Failure, page: Sequence[tuple[_Room, Unfinished]]) -> None:
         """Put them back and try again: the messages are there, whatever keeps us from reading them."""
@@ -295,7 +301,8 @@ class Redelivery(Service):
                 jobs.append(job)
         for room, messages in unknown.items():
             room.left.extendleft(reversed(messages))
-        self._try_again([*unknown])
+        if unknown:
+            self._try_again([*unknown])
         if jobs:
             self._dispatcher.run(jobs)
         self._acceptance.flush()
@@ -366,12 +373,6 @@ class Redelivery(Service):
     def _unanswered(self, failure: Failure, client: ClientKey) -> None:
         self._log.warn("{client} could not be looked up: {why}", client=client, why=failure.getErrorMessage())
         self._try_again(self._asked.pop(client, []))
-
-    def _try_again(self, rooms: Sequence[_Room]) -> None:
-        if not rooms:
-            return
-        self._later(RETRY)
-        self._put_off.extend(rooms)
 
     def _dispose(self, room: _Room) -> None:
         self._log.warn(

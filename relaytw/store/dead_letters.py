@@ -87,7 +87,7 @@ def _row(letter: DeadLetter) -> tuple[object, ...]:
         _fit(letter.text, 1_000_000),
         letter.deliveries,
         int(letter.received_at * 1000),
-        letter.line,
+        letter.line.decode("utf-8", "replace"),
     )
 
 
@@ -96,7 +96,7 @@ def _letter(row: tuple[object, ...]) -> DeadLetter:
     return DeadLetter(
         _int(number), _int(at) / 1000, str(reason), ClientKey(str(bot), str(device)), str(room), str(name),
         str(trace), str(text), _int(deliveries), _int(received) / 1000,
-        line if isinstance(line, bytes) else b"",
+        str(line).encode(),
     )  # fmt: skip
 
 

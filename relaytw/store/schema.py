@@ -19,7 +19,6 @@ from sqlalchemy import (
     Float,
     Index,
     Integer,
-    LargeBinary,
     MetaData,
     String,
     Table,
@@ -55,10 +54,6 @@ def _exact(length: int) -> TypeEngine[str]:
 
 def _long_text() -> TypeEngine[str]:
     return Text().with_variant(mysql.MEDIUMTEXT(), "mysql")
-
-
-def _bytes() -> TypeEngine[bytes]:
-    return LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql")
 
 
 def _json() -> TypeEngine[str]:
@@ -335,7 +330,7 @@ dead_letters = Table(
     Column("text", _long_text()),
     Column("deliveries", Integer, nullable=False),
     Column("received_at_ms", BigInteger, nullable=False),
-    Column("line", _bytes(), nullable=False),  # the phone's own packet, to take the message up again
+    Column("line", _long_text(), nullable=False),  # the phone's own packet, to take the message up again
     Index("ix_relaytw_dead_letters_at_ms", "at_ms"),
     **_UTF8,
 )

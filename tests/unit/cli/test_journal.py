@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from relaytw.admin.shapes import DeadLetter, Journal, Segment
+from relaytw.admin.journal import DeadLetter, Journal, Segment
 from relaytw.store.records import encode_place
 from relaytw.store.shelf import Shelf
 from tests.unit.cli.fakes import NOW, CliTestCase
