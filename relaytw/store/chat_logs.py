@@ -7,6 +7,7 @@ it have one `trace_id`.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import datetime
 
 from sqlalchemy import bindparam, select
@@ -42,11 +43,14 @@ _EARLIEST = datetime(1970, 1, 1)  # noqa: DTZ001 (phones give wall time)
 
 
 class ChatRows:
-    """Makes rows; times are of the zone of `wall`, messages are cut to `message_bytes` in UTF-8."""
+    """Makes rows; times are of the zone of `wall`, messages are cut to `message_bytes` in UTF-8.
 
-    def __init__(self, wall: WallClock, message_bytes: int = 16 * 1024 * 1024) -> None:
+    That is asked for each time, since nobody knows a table before its database has answered.
+    """
+
+    def __init__(self, wall: WallClock, message_bytes: Callable[[], int] = lambda: MOST_BYTES) -> None:
         self._wall = wall
-        self._most = min(message_bytes, MOST_BYTES)
+        self._message_bytes = message_bytes
         self._phone_time = ""
         self._phone_time_stored: str | None = None
 
@@ -112,12 +116,13 @@ class ChatRows:
 
     def _fitting(self, text: str) -> tuple[str, int]:
         text = storable(text, len(text))
-        if len(text) * 4 <= self._most:
+        most = min(self._message_bytes(), MOST_BYTES)
+        if len(text) * 4 <= most:
             return text, 0
         data = text.encode()
-        if len(data) <= self._most:
+        if len(data) <= most:
             return text, 0
-        return data[: self._most].decode("utf-8", "ignore"), 1
+        return data[:most].decode("utf-8", "ignore"), 1
 
     def _note_phone_time(self, given: str) -> None:
         # Phones say the same second again and again.

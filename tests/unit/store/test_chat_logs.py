@@ -36,7 +36,7 @@ def question(
     given: Chat, *, trace: str = "t-1", at: float = AT, with_text: bool = True, most: int = 1 << 24
 ) -> Row:
     """The row of a message."""
-    return ChatRows(WALL, most).question(CLIENT, given, trace, at, "# echo", with_text=with_text)
+    return ChatRows(WALL, lambda: most).question(CLIENT, given, trace, at, "# echo", with_text=with_text)
 
 
 def answer(
