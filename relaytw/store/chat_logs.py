@@ -26,7 +26,7 @@ COLUMNS = (
     "trace_id", "is_cut",
 )  # fmt: skip
 USER_HASH, MESSAGE, TRACE = (COLUMNS.index(name) for name in ("user_hash", "message", "trace_id"))
-CHAT_LOGS = RowKind(table.name, Insert(table, COLUMNS), MESSAGE)
+CHAT_LOGS = RowKind(table.name, Insert(table, COLUMNS), MESSAGE, COLUMNS.index("is_cut"))
 
 #: Bytes of a message in UTF-8 that fit into a statement whatever the server's `max_allowed_packet` is.
 MOST_BYTES = 500_000
