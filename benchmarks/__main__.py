@@ -6,9 +6,10 @@ import argparse
 from pathlib import Path
 
 from benchmarks import drip, flood, idle, latency, report, throughput
+from benchmarks import rows as remembering
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "performance.md"
-ALL = ("throughput", "latency", "flood", "drip", "idle")
+ALL = ("throughput", "latency", "flood", "drip", "idle", "rows")
 
 
 def main() -> None:
@@ -31,6 +32,8 @@ def main() -> None:
         rows += report.of_drip(drip.run(max(1, rounds // 2), print))
     if "idle" in wanted:
         rows += report.of_idle(idle.run(print))
+    if "rows" in wanted:
+        rows += report.of_rows(remembering.run(max(1, rounds // 2), print))
     table = report.table(rows)
     print(f"\n{table}")
     if set(wanted) == set(ALL):

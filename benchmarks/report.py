@@ -14,10 +14,12 @@ import psutil
 
 import twisted
 from benchmarks import drip, latency, throughput
+from benchmarks import rows as remembering
 from benchmarks.drip import Drip
 from benchmarks.flood import Flood
 from benchmarks.idle import Idle
 from benchmarks.latency import Times
+from benchmarks.rows import Rows
 
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
@@ -101,6 +103,39 @@ def of_idle(one: Idle) -> list[Row]:
         Row("memory of an idle phone", f"{memory / 1024:.1f} KiB", "at most 5 KiB", memory <= 5 * 1024),
         Row("1,000 idle phones", f"{core * 100:.2f} % of a core", "under 2 %", core < 0.02),
     ]
+
+
+def of_rows(runs: dict[str, list[Rows]]) -> list[Row]:
+    """What remembering costs, by engine."""
+    table = []
+    for engine in remembering.ENGINES:
+        runs_with, runs_without = runs[engine], runs[remembering.without(engine)]
+        ratio = remembering.cost(runs, engine)
+        cpu = median(one.cpu for one in runs_with) * 1e6
+        what = f"chat log on {engine}, at {remembering.RATE:,}/s"
+        table.append(
+            Row(
+                f"{what}: CPU a message by that without",
+                f"{ratio:.2f} ({cpu:.0f} µs)",
+                "at most 1.30",
+                ratio <= 1.3,
+            )
+        )
+        p99 = latency.middle([one.times for one in runs_with], 99)
+        base = latency.middle([one.times for one in runs_without], 99)
+        shown = f"p99 {p99 * 1000:.2f} ms, without {base * 1000:.2f} ms"
+        table.append(Row(what, shown, "p99 at most 10 ms more", p99 <= base + 0.010))
+        missing = sum(one.expected - one.written for one in runs_with)
+        behind = max(one.behind for one in runs_with)
+        table.append(
+            Row(
+                f"{what}: rows",
+                f"{missing} missing, at most {behind:.1f} s behind",
+                f"none missing, {remembering.ALLOWED:g} s",
+                missing == 0 and behind <= remembering.ALLOWED,
+            )
+        )
+    return table
 
 
 def table(rows: Sequence[Row]) -> str:

@@ -18,9 +18,9 @@ from twisted.internet.defer import Deferred
 from relaytw.errors import Refused
 from relaytw.messages import Auth, Chat, ClientKey, ErrorCode, Handshake, Status
 from relaytw.settings import USUAL_ROOM, RoomSettings
+from relaytw.signers import UNSIGNED, Use
+from relaytw.twins import Recent
 
-#: Later than any time that stands for never.
-_EVER = 1e-9
 #: How often, in seconds, a client's oldest message ids are looked at.
 _TRIM_INTERVAL = 1.0
 #: Device ids that are no identity: such a device can never be approved.
@@ -97,10 +97,23 @@ class Approvals(Protocol):
 
 
 class Verifier(Protocol):
-    """Checks signatures with the secrets of one bot."""
+    """Checks signatures with the secrets of one bot, newest first; they may change at any time."""
 
     def verify(self, auth: Auth) -> int | None:
         """The index of the secret that signed this, or None."""
+
+
+class Keys(Protocol):
+    """The secrets of all bots."""
+
+    def verifier_for(self, bot: str) -> Verifier:
+        """What checks the signatures of this bot's phones."""
+
+    def is_listed(self, bot: str) -> bool:
+        """False for a bot that is not configured where others are: it has the secret of everybody else."""
+
+    def signed(self, client: ClientKey, secret: int) -> Use:
+        """Note that a client has begun to sign with another secret, by its index."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,52 +127,6 @@ class GateSettings:
     per_client: int = 10_000
     total: int = 1_000_000
     twin_window: float = 1.0
-
-
-class _Recent:
-    """When which text was said lately, by anybody: with a logId, and without.
-
-    Held as hashes, in two generations that replace each other: nothing of a chat is kept alive, and
-    nothing is looked through.
-    """
-
-    __slots__ = ("_bare", "_limit", "_named", "_older_bare", "_older_named", "_since", "_window")
-
-    def __init__(self, window: float, limit: int) -> None:
-        self._window = window
-        self._limit = limit
-        self._named: dict[int, float] = {}
-        self._bare: dict[int, float] = {}
-        self._older_named: dict[int, float] = {}
-        self._older_bare: dict[int, float] = {}
-        self._since = 0.0
-
-    def is_twin(self, client: ClientKey, chat: Chat, now: float) -> bool:
-        """Was the same said within the window, with a logId if this has none, or the other way round?"""
-        if now - self._since > self._window or len(self._named) + len(self._bare) >= self._limit:
-            self.turn_over(now)
-        what = hash((client, chat.room, chat.sender, chat.text))
-        oldest = now - self._window
-        if chat.log_id:
-            if (self._bare or self._older_bare) and _taken(what, self._bare, self._older_bare, oldest):
-                return True
-            self._named[what] = now
-        else:
-            if _taken(what, self._named, self._older_named, oldest):
-                return True
-            self._bare[what] = now
-        return False
-
-    def turn_over(self, now: float) -> None:
-        """Begin a new generation, and forget the one before the last."""
-        self._older_named, self._named = self._named, {}
-        self._older_bare, self._bare = self._bare, {}
-        self._since = now
-
-
-def _taken(what: int, generation: dict[int, float], older: dict[int, float], oldest: float) -> bool:
-    """Take this out of both generations: was it there, and late enough?"""
-    return max(generation.pop(what, 0.0), older.pop(what, 0.0)) >= max(oldest, _EVER)
 
 
 class _Seen:
@@ -180,7 +147,7 @@ class _Seen:
 class Pass:
     """What the gate gives a connection at its handshake."""
 
-    __slots__ = ("client", "device", "seen", "serial", "verifier")
+    __slots__ = ("client", "device", "seen", "serial", "use", "verifier")
 
     def __init__(self, client: ClientKey, device: Device, verifier: Verifier, serial: int) -> None:
         self.client = client
@@ -188,25 +155,26 @@ class Pass:
         self.verifier = verifier
         self.serial = serial
         self.seen: _Seen | None = None
+        self.use = UNSIGNED
 
 
 class Gate:
-    """Decides about packets.  `now` gives seconds since the epoch, `verifier_for` a bot's secrets."""
+    """Decides about packets.  `now` gives seconds since the epoch."""
 
     def __init__(
         self,
         *,
         approvals: Approvals,
-        verifier_for: Callable[[str], Verifier],
+        keys: Keys,
         settings: GateSettings,
         now: Callable[[], float],
     ) -> None:
         self._approvals = approvals
-        self._verifier_for = verifier_for
+        self._keys = keys
         self._settings = settings
         self._now = now
         self._seen: dict[ClientKey, _Seen] = {}
-        self._recent = _Recent(settings.twin_window, settings.total)
+        self._recent = Recent(settings.twin_window, settings.total)
         self._remembered = 0
         self._serials = 0
         self._proof_of: Pass | None = None
@@ -226,7 +194,7 @@ class Gate:
     def issue(self, device: Device) -> Pass:
         """A pass for a new connection of this device."""
         self._serials += 1
-        return Pass(device.client, device, self._verifier_for(device.client.bot), self._serials)
+        return Pass(device.client, device, self._keys.verifier_for(device.client.bot), self._serials)
 
     def vouched(self, auth: Auth) -> bool:
         """Is this the valid signature of a device that is, or may at once be, approved?
@@ -241,7 +209,7 @@ class Gate:
         if not self._settings.required:
             return True
         fresh = abs(auth.timestamp / 1000 - self._now()) <= self._settings.max_clock_skew
-        return fresh and self._verifier_for(client.bot).verify(auth) is not None
+        return fresh and self._keys.verifier_for(client.bot).verify(auth) is not None
 
     def check(self, pass_: Pass, auth: Auth | None, *, resendable: bool) -> bool:
         """Let a packet in, or raise `Refused`; the answer says whether it proves who is talking.
@@ -273,16 +241,19 @@ class Gate:
         if self._proof_of is pass_ and self._proof_at == auth.timestamp and self._proof == auth and pinned:
             # Packets signed within a millisecond carry the same auth: it was verified just now.
             return True
-        if pass_.verifier.verify(auth) is None:
-            raise Refused(
-                ErrorCode.BAD_SIGNATURE, "the secret does not match (or a signed field was changed)"
-            )
+        secret = pass_.verifier.verify(auth)
+        if secret is None:
+            raise self._mismatch(client.bot)
         if not pinned:
             self._pin(pass_.device, auth.device_uuid)
-        first = self._first_shown(pass_, auth, resendable, now)
+        first = self._first_shown(pass_, auth, secret, resendable, now)
         if first:
             self._proof_of, self._proof_at, self._proof = pass_, auth.timestamp, auth
         return first
+
+    def secrets_changed(self) -> None:
+        """A secret may have been taken away: what was verified just now has to be verified again."""
+        self._proof_of = self._proof = None
 
     def identify(self, pass_: Pass, chat: Chat, line: bytes) -> str | None:
         """The message's id, or None if this message was let in before.
@@ -325,6 +296,16 @@ class Gate:
 
     # -- signatures
 
+    def _mismatch(self, bot: str) -> Refused:
+        if self._keys.is_listed(bot):
+            return Refused(
+                ErrorCode.BAD_SIGNATURE, "the secret does not match (or a signed field was changed)"
+            )
+        return Refused(
+            ErrorCode.UNKNOWN_BOT,
+            f"bot {bot} has no secret of its own here, and the one of everybody else does not match",
+        )
+
     def _pin(self, device: Device, uuid: str) -> None:
         if device.uuid is None:
             if device.status is Status.APPROVED:
@@ -337,7 +318,7 @@ class Gate:
                 f"{device.client} was approved with another deviceUUID; approve it anew if that is right",
             )
 
-    def _first_shown(self, pass_: Pass, auth: Auth, resendable: bool, now: float) -> bool:
+    def _first_shown(self, pass_: Pass, auth: Auth, secret: int, resendable: bool, now: float) -> bool:
         seen = pass_.seen
         if seen is None or seen.forgotten:
             seen = self._adopt(pass_)
@@ -355,6 +336,9 @@ class Gate:
                 seen.previous, seen.serial = seen.serial, pass_.serial
             seen.signatures[name] = (pass_.serial, now, auth.timestamp)
             self._remembered += 1
+            if pass_.use.secret != secret:
+                pass_.use = self._keys.signed(pass_.client, secret)
+            pass_.use.at = now
             if len(seen.signatures) > self._settings.per_client or self._remembered > self._settings.total:
                 self._trim_signatures(seen, now - 2 * self._settings.max_clock_skew)
                 self._evict_signature(seen)

@@ -60,6 +60,7 @@ class ErrorCode(StrEnum):
     NO_AUTH = "no_auth"
     WRONG_IDENTITY = "wrong_identity"
     BAD_SIGNATURE = "bad_signature"
+    UNKNOWN_BOT = "unknown_bot"
     STALE = "stale"
     REPLAY = "replay"
     NOT_APPROVED = "not_approved"
@@ -268,7 +269,8 @@ class Message:
 
     `id` is the same for every delivery of the same message, `trace` follows it through the logs,
     `received_at` is in seconds since the epoch, `redelivered` says that an earlier delivery did
-    not finish, `over` that its handler has ended.  It carries the client's key, never a transport.
+    not finish, `over` that its handler has ended, `chat_log` how much of its answers the chat log
+    gets.  It carries the client's key, never a transport.
     """
 
     id: str
@@ -286,6 +288,7 @@ class Message:
     redelivered: bool
     context: Context = field(repr=False, compare=False)
     over: bool = field(default=False, repr=False, compare=False)
+    chat_log: str = field(default="metadata", repr=False, compare=False)
 
     @property
     def bot(self) -> str:

@@ -16,6 +16,9 @@ STAGE_BOUNDS = (
     0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0,
 )  # fmt: skip
 
+#: The tables that rows are written to behind everybody's back.
+ROW_TABLES = ("kb_chat_logs", "kb_ping_monitor", "kb_system_monitor")
+
 
 class Histogram:
     """Counts of observations up to each bound, and their sum.  Seconds."""
@@ -45,8 +48,8 @@ class Metrics:
         "accepted", "answered", "approval_errors", "closes", "connects", "decode", "duplicates", "errors",
         "failed", "finished", "late_answers", "lines", "lookups_unanswered", "muted", "overlong_texts",
         "paused", "pauses", "pings", "pongs", "process", "redelivered", "replies_cut", "replies_dropped",
-        "replies_sent", "restricted", "room_refused", "send", "stalls", "takeovers", "timed_out", "unhandled",
-        "unknown_events", "wait",
+        "replies_sent", "restricted", "room_refused", "rows_dropped", "rows_refused", "rows_written", "send",
+        "stalls", "takeovers", "timed_out", "unhandled", "unknown_events", "wait",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -79,6 +82,9 @@ class Metrics:
         self.replies_sent = 0
         self.replies_cut = 0
         self.replies_dropped: Counter[str] = Counter()
+        self.rows_written: Counter[str] = Counter()
+        self.rows_dropped: Counter[str] = Counter()
+        self.rows_refused: Counter[str] = Counter()
         self.decode = Histogram()
         self.wait = Histogram()
         self.process = Histogram()

@@ -88,6 +88,18 @@ class PenaltyBox:
             del self._records[key]
         return bool(keys)
 
+    def sweep(self, now: float, idle: float) -> int:
+        """Forget who has not connected for `idle` seconds and is not in the box; how many."""
+        oldest = now - idle
+        gone = [
+            key
+            for key, record in self._records.items()
+            if record.until <= now and max(record.until, record.counted_since) < oldest
+        ]
+        for key in gone:
+            del self._records[key]
+        return len(gone)
+
     def _box(self, record: _Record, now: float) -> float:
         record.connects = 0
         record.times += 1

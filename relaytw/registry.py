@@ -113,6 +113,13 @@ class Registry(Generic[C]):
         history.clear()
         return Fight(client, old, new)
 
+    def sweep(self, now: float, idle: float) -> int:
+        """Forget the take-overs of clients that had none for `idle` seconds; how many clients."""
+        gone = [key for key, times in self._takeovers.items() if not times or times[-1] < now - idle]
+        for key in gone:
+            del self._takeovers[key]
+        return len(gone)
+
     def _forget_provisional(self, client: ClientKey, conversation: C) -> None:
         waiting = self._provisional.get(client)
         if waiting is None:

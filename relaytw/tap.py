@@ -18,6 +18,7 @@ from typing import Any, ClassVar, TypeVar
 
 from twisted.application.service import IService
 from twisted.application.strports import service as listening_service
+from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
 from twisted.logger import Logger
 from twisted.python import usage
@@ -34,18 +35,22 @@ from relaytw.errors import ConfigError, Unavailable
 from relaytw.messages import Answer, ClientKey, Message, PhoneInfo, SettingChange
 from relaytw.metrics import Metrics
 from relaytw.protocols.bridge import BridgeFactory
+from relaytw.records import housekeeping, records
 from relaytw.services.acceptance import Acceptance
-from relaytw.services.admin import Operator
+from relaytw.services.admin import OPERATOR, Operator
 from relaytw.services.approval_desk import ApprovalDesk
+from relaytw.services.approvals import Approvals
 from relaytw.services.audit import AuditWriter
 from relaytw.services.bot_settings import SettingsKeeper
 from relaytw.services.dispatcher import Dispatcher, DispatchSettings
-from relaytw.services.housekeeping import Housekeeping
+from relaytw.services.housekeeping import Sweeps
 from relaytw.services.listener import Listener
 from relaytw.services.live_settings import Applier, LiveSettings
+from relaytw.services.machine import MachineService, ThisMachine
 from relaytw.services.ordered import OrderedServices
 from relaytw.services.pings import Pings
 from relaytw.services.sessions import Sessions
+from relaytw.store.bot_settings import note
 from relaytw.store.database import TransactionService
 from relaytw.store.times import WallClock
 
@@ -163,6 +168,9 @@ class _Reach:
     def reply(self, message: Message, answer: Answer) -> None:
         self.dispatcher.reply(message, answer)
 
+    def busy(self) -> tuple[int, int]:
+        return self.sessions.connections, self.dispatcher.lanes.waiting
+
     def phone(self, client: ClientKey) -> PhoneInfo | None:
         return self.sessions.roster.phone(client)
 
@@ -203,6 +211,7 @@ def assemble(
     now: Callable[[], float] = time.time,
     random: Random | None = None,
     database: TransactionService | None = None,
+    machine: MachineService | None = None,
 ) -> Relay:
     """Build every object of a relay and join them.  Raises `ConfigError`.
 
@@ -219,6 +228,7 @@ def assemble(
     token = admin_token(config.admin.token_file, state_dir)
     if database is None:
         database = wiring.database(config, reactor, now)
+    machine = machine or ThisMachine(state_dir, reactor)
     settings = LiveSettings()
     keeper = wiring.keeper(config, reactor, database, settings, now)
     router = Router(load_bots(config.bots.load), settings.settings_of)
@@ -226,10 +236,15 @@ def assemble(
 
     audit = AuditWriter(database, reactor, now, config.database.audit_waiting)
     approvals = wiring.approvals(config, reactor, database, audit, token, metrics, now)
-    gate = wiring.gate(config, credentials, approvals, now)
+    keys = wiring.keyring(config, credentials)
+    gate = wiring.gate(config, keys, approvals, now)
     outbox = wiring.outbox(config, reactor, metrics, now)
     intake = wiring.intake(config, metrics)
     threads = wiring.threads(config, reactor)
+    kept = records(
+        config, reactor, now, database, metrics, machine=machine, busy=reach.busy,
+        audit=_auditor(database, now), settings_of=settings.settings_of, directive_of=router.directive_of,
+    )  # fmt: skip
     dispatcher = Dispatcher(
         clock=reactor,
         lanes=wiring.lanes(config, settings),
@@ -241,6 +256,7 @@ def assemble(
         settings=DispatchSettings(
             limits.processing_timeout, limits.cancel_grace, limits.drain_timeout, limits.consumers_max
         ),
+        note_answer=kept.chat_log.answer,
     )
     acceptance = Acceptance(
         gate=gate,
@@ -249,6 +265,7 @@ def assemble(
         dispatcher=dispatcher,
         context=reach,
         metrics=metrics,
+        chat_log=kept.chat_log,
         text_chars=limits.text_chars,
         admins=config.auth.admins,
         direct=config.relay.mode == "direct",
@@ -258,7 +275,19 @@ def assemble(
     )
     pings = Pings(reactor, random or SystemRandom(), interval=config.ping.interval, jitter=config.ping.jitter)
     sessions = wiring.sessions(
-        config, reactor, approvals, gate, pings, intake, acceptance, outbox, metrics, settings, keeper, now
+        config,
+        reactor,
+        approvals,
+        gate,
+        pings,
+        intake,
+        acceptance,
+        outbox,
+        metrics,
+        settings,
+        keeper,
+        kept.ping_log,
+        now,
     )
     applier = Applier(settings, router=router, dispatcher=dispatcher, roster=sessions.roster, metrics=metrics)
     settings.changed = applier.bot_changed
@@ -272,8 +301,12 @@ def assemble(
         dispatcher=dispatcher,
         approvals=ApprovalDesk(approvals, database, audit, WallClock(config.relay.timezone), now),
         audit=audit,
+        database=database,
+        writer=kept.writer,
+        forgetting=kept.forgetting,
         settings=settings,
         keeper=keeper,
+        secrets=wiring.secrets(config, reactor, keys, gate, sessions, now),
         now=now,
     )
     factory = BridgeFactory(sessions)
@@ -283,9 +316,10 @@ def assemble(
         database,
         audit,
         approvals,
+        *kept.services,
         keeper,
         threads,
-        Housekeeping(reactor, gate, config.monitor.cleanup_interval),
+        *housekeeping(config, reactor, _sweeps(config, sessions, router, approvals), machine.memory_percent),
         pings,
         sessions,
         dispatcher,
@@ -296,6 +330,32 @@ def assemble(
     for child in children:
         child.setServiceParent(relay)
     return relay
+
+
+def _sweeps(config: Config, sessions: Sessions, router: Router, approvals: Approvals) -> Sweeps:
+    """What can be forgotten; an emergency also takes what is not idle yet, and can be had again."""
+    stages, clock, idle = sessions.stages, sessions.clock, config.monitor.idle_client_ttl
+    usual = {
+        "ids and signatures": stages.gate.sweep,
+        "idle clients in the penalty box's count": lambda: stages.penalties.sweep(clock.seconds(), idle),
+        "idle devices and their rooms": approvals.forget_idle,
+        "idle clients' take-overs": lambda: stages.registry.sweep(clock.seconds(), idle),
+    }
+    emergency = {
+        "bots' commands": router.forget_all,
+        "closes": stages.closes.clear,
+        "absent devices and their rooms": approvals.forget_absent,
+    }
+    return Sweeps(usual, emergency)
+
+
+def _auditor(database: TransactionService, now: Callable[[], float]) -> Callable[[str], Deferred[None]]:
+    """Writes down that somebody was forgotten."""
+
+    def audit(detail: str) -> Deferred[None]:
+        return database.run(note, OPERATOR, "forget", None, detail, int(now() * 1000))
+
+    return audit
 
 
 def _usable(key: str, make: Callable[[], S]) -> S:

@@ -10,16 +10,42 @@ from uuid import uuid4
 from sqlalchemy import create_engine
 from sqlalchemy.pool import StaticPool
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 
+from relaytw.services.machine import Usage
 from relaytw.store.connections import in_words, means_away
 from relaytw.store.database import DatabaseAway
+from relaytw.store.layout import FRESH, Layout
 from relaytw.store.schema import metadata
 from relaytw.store.statements import Transaction
+from relaytw.store.systems import MachineFigures
 from relaytw.store.urls import Engine
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+class FakeMachine(Service):
+    """A machine whose figures are what a test says."""
+
+    name = "machine"
+
+    def __init__(self) -> None:
+        self.percent = 50.0
+        self.now = Usage(10.0, 100.0)
+        self.measured = MachineFigures(25.0, 8_000, 4_000, 50.0, 60.0)
+
+    def figures(self) -> Deferred[MachineFigures]:
+        """The machine as a whole."""
+        return succeed(self.measured)
+
+    def memory_percent(self) -> float:
+        """How much of its memory is in use, in percent."""
+        return self.percent
+
+    def usage(self) -> Usage:
+        """What the process takes."""
+        return self.now
 
 
 class MemoryDatabase(Service):
@@ -41,6 +67,7 @@ class MemoryDatabase(Service):
         metadata.create_all(create_engine("sqlite://", creator=lambda: self.connection, poolclass=StaticPool))
         self.away: str | None = None
         self.errors = 0
+        self.layout: Layout = FRESH
         self.ran = 0
         self._gone: str | None = None
         self._held: list[Callable[[], None]] | None = None
@@ -77,7 +104,7 @@ class MemoryDatabase(Service):
         cursor = self.connection.cursor()
         cursor.execute("BEGIN IMMEDIATE")
         try:
-            result = function(Transaction(cursor, self.engine), *args, **kwargs)
+            result = function(Transaction(cursor, self.engine, self.layout), *args, **kwargs)
         except Exception as error:
             self.connection.rollback()
             if means_away(error):

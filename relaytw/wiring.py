@@ -18,8 +18,10 @@ from relaytw.codes import Codes
 from relaytw.config import Config
 from relaytw.credentials import Credentials
 from relaytw.daemons import DaemonThreads
+from relaytw.errors import ConfigError
 from relaytw.gate import Gate, GateSettings
 from relaytw.intake import IntakeSettings, Job, MemoryIntake
+from relaytw.keyring import Keyring
 from relaytw.lanes import Lanes
 from relaytw.messages import Reply
 from relaytw.metrics import Metrics
@@ -35,13 +37,16 @@ from relaytw.services.audit import AuditWriter
 from relaytw.services.bot_settings import KeeperSettings, SettingsKeeper
 from relaytw.services.closes import Closes
 from relaytw.services.live_settings import LiveSettings
+from relaytw.services.monitors import PingRecord
 from relaytw.services.pings import Pings
+from relaytw.services.secrets import SecretKeeper
 from relaytw.services.sessions import HouseSettings, Sessions, Stages
 from relaytw.services.threads import BlockingPool
+from relaytw.signers import Signers
 from relaytw.store.connections import ConnectionSettings, make_pool
-from relaytw.store.database import Database, Transactions
+from relaytw.store.database import Database, Transactions, Unfit
+from relaytw.store.startcheck import StartCheck, first_check
 from relaytw.store.times import WallClock
-from relaytw.store.upgrade import prepare
 from relaytw.store.urls import parse as parse_url
 
 _log = Logger(namespace="relaytw.outbox")
@@ -53,9 +58,16 @@ def database(config: Config, reactor: Any, now: Callable[[], float]) -> Database
     url = parse_url(keys.url, Path(config.relay.state_dir))
     wall = WallClock(config.relay.timezone)
     settings = ConnectionSettings(keys.connect_timeout, keys.query_timeout, keys.threads)
-    prepare(url)
+    auto_upgrade = url.own if keys.auto_upgrade is None else keys.auto_upgrade
+    check = StartCheck(url, settings, auto_upgrade=auto_upgrade, now=now)
+    try:
+        layout = first_check(check, url)
+    except Unfit as error:
+        raise ConfigError(str(error)) from error
     pool = make_pool(url, settings, lambda: wall.offset(now()), reactor)
-    return Database(pool, url.engine, reactor, str(url))
+    if layout is None:
+        return Database(pool, url.engine, reactor, str(url), check)
+    return Database(pool, url.engine, reactor, str(url), layout=layout)
 
 
 def approvals(
@@ -95,17 +107,13 @@ def _log_dropped(reply: Reply, why: str) -> None:
     _log.warn("a reply to {client} is dropped: {why}", client=reply.client, why=why, trace=reply.trace)
 
 
-def gate(config: Config, credentials: Credentials, approvals: Approvals, now: Callable[[], float]) -> Gate:
+def keyring(config: Config, credentials: Credentials) -> Keyring:
+    """The secrets of the phones, and who signs with which."""
+    return Keyring(credentials, Signers(config.auth.signers))
+
+
+def gate(config: Config, keys: Keyring, approvals: Approvals, now: Callable[[], float]) -> Gate:
     """What decides whether a packet may enter."""
-    verifiers: dict[tuple[tuple[bytes, ...], str], wire.Verifier] = {}
-
-    def verifier_for(bot: str) -> wire.Verifier:
-        # Most bots share one secret; a verifier for each secret, not for each name a stranger invents.
-        known = credentials.secrets_for(bot)
-        if known not in verifiers:
-            verifiers[known] = wire.Verifier(*known)
-        return verifiers[known]
-
     settings = GateSettings(
         required=config.auth.required,
         max_clock_skew=config.auth.max_clock_skew,
@@ -115,7 +123,22 @@ def gate(config: Config, credentials: Credentials, approvals: Approvals, now: Ca
         total=config.dedup.total,
         twin_window=config.dedup.twin_window,
     )
-    return Gate(approvals=approvals, verifier_for=verifier_for, settings=settings, now=now)
+    return Gate(approvals=approvals, keys=keys, settings=settings, now=now)
+
+
+def secrets(
+    config: Config, reactor: Any, keys: Keyring, gate: Gate, sessions: Sessions, now: Callable[[], float]
+) -> SecretKeeper:
+    """What rotates and retires secrets while the relay runs."""
+    return SecretKeeper(
+        keyring=keys,
+        gate=gate,
+        is_connected=lambda client: sessions.stages.registry.live(client) is not None,
+        disconnect=sessions.roster.disconnect,
+        in_thread=lambda work: deferToThreadPool(reactor, reactor.getThreadPool(), work),
+        required=config.auth.required,
+        now=now,
+    )
 
 
 def outbox(config: Config, reactor: Any, metrics: Metrics, now: Callable[[], float]) -> Outbox:
@@ -162,7 +185,7 @@ def lanes(config: Config, settings: LiveSettings) -> Lanes[Job]:
         reserved_consumers=limits.reserved_consumers,
         reserved_per_bot=limits.reserved_per_bot,
         width_of=settings.width_of,
-        limit_of=lambda bot: settings.settings_of(bot).per_bot,
+        limit_of=settings.limit_of,
     )
 
 
@@ -200,6 +223,7 @@ def sessions(
     metrics: Metrics,
     settings: LiveSettings,
     keeper: SettingsKeeper,
+    ping_log: PingRecord,
     now: Callable[[], float],
 ) -> Sessions:
     """Everybody's conversations, joined to the stages they ask."""
@@ -218,7 +242,7 @@ def sessions(
     registry: Registry[Conversation] = Registry(limits.provisional_per_client)
     stages = Stages(
         admission, penalties, approvals, gate, registry, pings, intake, acceptance, outbox, Closes(), metrics,
-        settings.settings_of, keeper.seen,
+        ping_log, settings.settings_of, keeper.seen,
     )  # fmt: skip
     return Sessions(
         clock=reactor,

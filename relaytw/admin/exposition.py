@@ -16,12 +16,15 @@ from prometheus_client.registry import Collector
 
 from relaytw.admin.view import Overview, RelayView
 from relaytw.messages import CloseReason, ErrorCode
-from relaytw.metrics import Histogram, Metrics
+from relaytw.metrics import ROW_TABLES, Histogram, Metrics
 
 _LABELS: dict[str, tuple[str, tuple[str, ...]]] = {
     "closes": ("reason", tuple(CloseReason)),
     "errors": ("code", tuple(ErrorCode)),
     "replies_dropped": ("reason", ()),
+    "rows_dropped": ("table", ROW_TABLES),
+    "rows_refused": ("table", ROW_TABLES),
+    "rows_written": ("table", ROW_TABLES),
 }
 
 _COUNTED = {
@@ -51,6 +54,9 @@ _COUNTED = {
     "replies_sent": "Replies written to a phone.",
     "restricted": "Messages of devices that are not approved.",
     "room_refused": "Messages of rooms that are not approved.",
+    "rows_dropped": "Rows lost because too many waited to be written, or at the stop.",
+    "rows_refused": "Rows lost because the database refused them.",
+    "rows_written": "Rows written to a table behind everybody's back.",
     "send": "Seconds from a reply's creation to its write.",
     "stalls": "Times a handler held up the reactor for over a second.",
     "takeovers": "Connections that replaced an older one of the same phone.",
@@ -75,6 +81,9 @@ _GAUGES = {
     "outbox_bytes": "Bytes of replies that wait for their phone.",
     "penalties": "Clients in the penalty box.",
     "memory_bytes": "Resident memory of the relay.",
+    "rows_waiting": "Rows that wait to be written.",
+    "rows_waiting_bytes": "About the memory they take.",
+    "database_up": "1 when the database answers.",
 }
 
 
@@ -115,6 +124,11 @@ def _gauges(overview: Overview, *, ready: bool) -> Iterator[Metric]:
     yield GaugeMetricFamily("relaytw_ready", "1 when phones are served.", value=int(ready))
     yield GaugeMetricFamily(
         "relaytw_start_time_seconds", "When the relay started, since the epoch.", value=overview.started_at
+    )
+    yield CounterMetricFamily(
+        "relaytw_database_errors",
+        "Transactions that failed because the database was away.",
+        value=overview.database_errors,
     )
     for name, text in _GAUGES.items():
         yield GaugeMetricFamily(f"relaytw_{name}", text, value=getattr(overview, name))

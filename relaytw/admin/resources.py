@@ -16,6 +16,7 @@ from relaytw.admin.exposition import exposition, render
 from relaytw.admin.openapi import document
 from relaytw.admin.problems import Problem
 from relaytw.admin.routes import Reply, Route
+from relaytw.admin.secret_routes import SecretsApi
 from relaytw.admin.shapes import (
     Act,
     ApprovalQuery,
@@ -25,9 +26,11 @@ from relaytw.admin.shapes import (
     Close,
     Device,
     DeviceStatus,
+    Forgotten,
     Listing,
     PageQuery,
     Penalty,
+    Person,
     Phone,
     RelayStatus,
     Room,
@@ -65,6 +68,8 @@ class AdminApi:
             Route("GET", "/api/v1/closes", self.closes, returns=Listing[Close]),
             Route("GET", "/api/v1/penalties", self.penalties, returns=Listing[Penalty]),
             Route("POST", "/api/v1/penalties/lift", self.lift_penalty, Client, Client, act=True),
+            Route("POST", "/api/v1/forget", self.forget, Person, Forgotten),
+            *SecretsApi(self._view.secrets).routes(),
         ]
 
     def healthz(self) -> Reply:
@@ -173,6 +178,15 @@ class AdminApi:
         if not self._view.lift_penalty(client.key, actor):
             raise Problem(404, "no_penalty", f"{client.key} is not in the penalty box")
         return client
+
+    async def forget(self, person: Person) -> Forgotten:
+        """Delete some of what a person said and was answered; ask again while there is more."""
+        if not person.user_hash.strip():
+            raise Problem(400, "bad_request", "an empty user_hash names nobody")
+        try:
+            return Forgotten.of(await self._view.forget(person.user_hash))
+        except Unavailable as error:
+            raise Problem(503, "unavailable", str(error)) from error
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from typing import Annotated, Generic, TypeVar
 import msgspec
 
 from relaytw.admin.view import AuditRow, CloseRow, DeviceRow, Overview, PenaltyRow, RoomRow
+from relaytw.admin.view import Forgotten as ForgottenRows
 from relaytw.messages import ClientKey, CloseReason, PhoneInfo, Status
 from relaytw.settings import BotSettings, ChatLogPolicy
 
@@ -75,6 +76,25 @@ class RoomStatus(Client, frozen=True, forbid_unknown_fields=True, omit_defaults=
     reason: str | None = None
 
 
+class Person(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One chat user, by the hash that phones give."""
+
+    user_hash: str
+
+
+class Forgotten(msgspec.Struct, frozen=True):
+    """What was deleted of one person's chat: messages, and answers to them; is there `more`?"""
+
+    messages: int
+    answers: int
+    more: bool
+
+    @classmethod
+    def of(cls, row: ForgottenRows) -> Forgotten:
+        """The shape of what was deleted."""
+        return cls(*row)
+
+
 class RelayStatus(msgspec.Struct, frozen=True):
     """The relay in one glance; `not_ready` says why phones are not served, if they are not."""
 
@@ -102,6 +122,10 @@ class RelayStatus(msgspec.Struct, frozen=True):
     finished: int
     failed: int
     replies_sent: int
+    rows_waiting: int
+    rows_waiting_bytes: int
+    database_up: bool
+    database_errors: int
 
     @classmethod
     def of(cls, overview: Overview, not_ready: str | None) -> RelayStatus:

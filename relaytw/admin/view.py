@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
+from relaytw.admin.secrets import SecretsView
 from relaytw.messages import ClientKey, CloseReason, PhoneInfo, Status
 from relaytw.settings import BotSettings
 
@@ -87,6 +88,14 @@ class PenaltyRow(NamedTuple):
     times: int
 
 
+class Forgotten(NamedTuple):
+    """What was deleted of one person's chat: messages, and answers to them; is there `more`?"""
+
+    messages: int
+    answers: int
+    more: bool
+
+
 class Overview(NamedTuple):
     """The relay in one glance.  Memory and queues in bytes where named so, times in seconds."""
 
@@ -113,10 +122,18 @@ class Overview(NamedTuple):
     finished: int
     failed: int
     replies_sent: int
+    rows_waiting: int
+    rows_waiting_bytes: int
+    database_up: bool
+    database_errors: int
 
 
 class RelayView(Protocol):
     """Everything the admin API needs from a running relay."""
+
+    @property
+    def secrets(self) -> SecretsView:
+        """The secrets that phones sign with."""
 
     def ready(self) -> str | None:
         """None when phones are served, else a sentence on why not."""
@@ -194,3 +211,9 @@ class RelayView(Protocol):
 
     def disconnect(self, client: ClientKey, actor: str) -> bool:
         """Close a client's connection; False if it is not connected."""
+
+    def forget(self, user_hash: str) -> Awaitable[Forgotten]:
+        """Delete some of what a person said and was answered; to be asked again while there is more.
+
+        Fails with `Unavailable`, with a sentence for the operator, while that cannot be done.
+        """

@@ -63,6 +63,12 @@ class Router:
         """Look at a bot's settings anew: they have changed."""
         self._routes.pop(bot, None)
 
+    def forget_all(self) -> int:
+        """Forget what was learned of every bot name, to learn it again when it is needed; of how many."""
+        count = len(self._routes)
+        self._routes.clear()
+        return count
+
     def _learn(self, name: str) -> _Routes:
         if len(self._routes) >= REMEMBERED:
             self._routes.clear()

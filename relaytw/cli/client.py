@@ -11,6 +11,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import click
 import msgspec
 
+from relaytw.admin.secrets import RetireSecret, SecretRetired, SecretRotated, SecretsStatus
 from relaytw.admin.shapes import (
     MOST_ON_A_PAGE,
     Act,
@@ -21,8 +22,10 @@ from relaytw.admin.shapes import (
     Device,
     DeviceStatus,
     ErrorBody,
+    Forgotten,
     Listing,
     Penalty,
+    Person,
     Phone,
     RelayStatus,
     Room,
@@ -47,6 +50,10 @@ class AdminError(click.ClickException):
     def __init__(self, message: str, code: str | None = None) -> None:
         super().__init__(message)
         self.code = code
+
+
+class Unreached(AdminError):
+    """No relay answers."""
 
 
 def open_connection(url: str) -> HTTPConnection:
@@ -137,6 +144,22 @@ class AdminClient:
         """Let a client out of the penalty box."""
         self._post("/api/v1/penalties/lift", Client(bot, device))
 
+    def forget(self, user_hash: str) -> Forgotten:
+        """Delete some of what a person said and was answered; to be asked again while there is more."""
+        return self._read(self._post("/api/v1/forget", Person(user_hash)), Forgotten)
+
+    def secrets(self) -> SecretsStatus:
+        """How many secrets are valid for whom, and who signs with which."""
+        return self._get("/api/v1/secrets", SecretsStatus)
+
+    def rotate_secret(self) -> SecretRotated:
+        """Have a new secret made; the old one stays valid."""
+        return self._read(self._ask("POST", "/api/v1/secrets/rotate", None), SecretRotated)
+
+    def retire_secret(self, *, force: bool) -> SecretRetired:
+        """End the old secret; without `force` only if nobody is known to sign with it."""
+        return self._read(self._post("/api/v1/secrets/retire", RetireSecret(force)), SecretRetired)
+
     def _pages(
         self, path: str, shape: type[Listing[Shape]], query: dict[str, str | None]
     ) -> Iterator[list[Shape]]:
@@ -150,7 +173,9 @@ class AdminClient:
             asked["after"] = listing.next
 
     def _get(self, path: str, shape: type[Shape]) -> Shape:
-        data = self._ask("GET", path, None)
+        return self._read(self._ask("GET", path, None), shape)
+
+    def _read(self, data: bytes, shape: type[Shape]) -> Shape:
         try:
             return msgspec.json.decode(data, type=shape)
         except msgspec.DecodeError as error:
@@ -159,12 +184,12 @@ class AdminClient:
                 "is it a relay, and of the same version?"
             ) from error
 
-    def _post(self, path: str, body: msgspec.Struct) -> None:
+    def _post(self, path: str, body: msgspec.Struct) -> bytes:
         try:
             data = msgspec.json.encode(body)
         except UnicodeEncodeError as error:
             raise AdminError("the names given are not valid text") from error
-        self._ask("POST", path, data)
+        return self._ask("POST", path, data)
 
     def _ask(self, method: str, path: str, body: bytes | None) -> bytes:
         headers = {"Content-Type": "application/json"} if body is not None else {}
@@ -181,7 +206,7 @@ class AdminClient:
             finally:
                 connection.close()
         except (OSError, HTTPException) as error:
-            raise AdminError(self._unreachable(error)) from error
+            raise Unreached(self._unreachable(error)) from error
         except ValueError as error:
             raise AdminError(f"{self._target.admin_url} cannot be asked: {error}") from error
         if status != 200:  # noqa: PLR2004 (HTTP's word for success)

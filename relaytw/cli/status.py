@@ -98,4 +98,6 @@ def _lines(shown: RelayStatus, now: float) -> Iterator[tuple[str, str]]:
     yield "replies", f"{shown.replies_sent} sent, {shown.outbox} waiting ({size(shown.outbox_bytes)})"
     yield "lanes", f"{shown.lanes}, {shown.consumers} consumers"
     yield "penalties", str(shown.penalties)
+    database = "answers" if shown.database_up else "does not answer"
+    yield "database", f"{database}, {shown.rows_waiting} rows waiting ({size(shown.rows_waiting_bytes)})"
     yield "memory", size(shown.memory_bytes)

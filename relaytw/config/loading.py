@@ -20,7 +20,7 @@ from relaytw.config.model import SECRET_KEYS, Config
 from relaytw.errors import ConfigError
 
 ENVIRONMENT = "RELAYTW_"
-_MASK = "********"
+MASK = "********"
 
 Origins = dict[str, str]
 
@@ -38,16 +38,13 @@ def load_with_origins(
     origins: Origins = {}
     if path is not None:
         for key, value in _flatten(_read(path)):
-            _put(tree, key, value)
-            origins[".".join(key)] = f"file {path}"
+            _give(tree, origins, key, value, f"file {path}")
     for name, text in sorted(environ.items()):
         if name.startswith(ENVIRONMENT):
             names = tuple(part.lower() for part in name.removeprefix(ENVIRONMENT).split("__"))
-            _put(tree, names, _from_environment(text))
-            origins[".".join(names)] = f"environment {name}"
+            _give(tree, origins, names, _from_environment(text), f"environment {name}")
     for dotted, value in overrides.items():
-        _put(tree, tuple(dotted.split(".")), value)
-        origins[dotted] = "flag"
+        _give(tree, origins, tuple(dotted.split(".")), value, "flag")
     try:
         return Config.model_validate(tree), origins
     except ValidationError as error:
@@ -79,7 +76,13 @@ def _flatten(table: Mapping[str, Any], above: tuple[str, ...] = ()) -> list[tupl
     return found
 
 
-def _put(tree: dict[str, Any], key: tuple[str, ...], value: object) -> None:
+def _give(tree: dict[str, Any], origins: Origins, key: tuple[str, ...], value: object, origin: str) -> None:
+    dotted = ".".join(key)
+    for below in [name for name in origins if name.startswith(f"{dotted}.")]:
+        # A table given as a whole replaces what was in it.
+        del origins[below]
+    for leaf, _ in _flatten({dotted: value}):
+        origins[".".join(leaf)] = origin
     for name in key[:-1]:
         inner = tree.get(name)
         if not isinstance(inner, dict):
@@ -102,17 +105,17 @@ def _from_environment(text: str) -> object:
 def _explain(detail: ErrorDetails, origins: Origins) -> str:
     location = [str(part) for part in detail["loc"]]
     key = ".".join(location)
-    origin = _origin(location, origins)
+    origin = origin_of(location, origins)
     if detail["type"] == "extra_forbidden":
         return f"{key}: unknown key (from {origin}){_nearest(location)}"
     value = detail["input"]
     hidden = SECRET_KEYS & set(location) or location[:2] == ["auth", "bots"]
-    shown = _MASK if hidden or isinstance(value, Config) else repr(value)
+    shown = MASK if hidden or isinstance(value, Config) else repr(value)
     what = "" if isinstance(value, dict) else f" = {shown}"
     return f"{key}{what} (from {origin}): {_allowed(detail)}"
 
 
-def _origin(location: list[str], origins: Origins) -> str:
+def origin_of(location: list[str], origins: Origins) -> str:
     """Where this key was given, or a table that holds it, or else what it holds."""
     for end in range(len(location), 0, -1):
         above = ".".join(location[:end])

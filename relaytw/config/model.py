@@ -105,6 +105,7 @@ class AuthConfig(Secrets):
     required: bool = True
     max_clock_skew: Seconds = 300.0
     reconnect_window: SecondsOrNone = 60.0
+    signers: Count = 10_000
     approve_new_devices: bool = False
     approve_new_rooms: bool = False
     admins: tuple[str, ...] = ()
@@ -225,6 +226,8 @@ class MonitorConfig(Section):
     cleanup_interval: Seconds = 1800.0
     idle_client_ttl: Seconds = 3600.0
     ping_retention_days: Count = 7
+    system_retention_days: Count = 30
+    audit_retention_days: Count = 365
 
     @model_validator(mode="after")
     def _warn_first(self) -> MonitorConfig:

@@ -194,6 +194,7 @@ class Conversation:
     ping_call: Any = None
     last_heard: float = 0.0
     last_ping: float = 0.0
+    last_pong: float = 0.0
     deaf_until: float = 0.0
     bad_in_a_row: int = 0
     messages: int = 0
@@ -220,6 +221,17 @@ class Conversation:
     def busy(self, seconds: float) -> None:
         """The phone is sending media and hears nothing for so long."""
         self.deaf_until = max(self.deaf_until, self.clock.seconds() + seconds)
+
+    def answered(self, sent: int | None, now: int) -> int | None:
+        """The round trip of the ping `sent` then, in ms; None if there was none, or we were not reading."""
+        if sent is None or not self.pings or sent not in self.pings:
+            return None
+        self.pings.remove(sent)
+        self.pings = self.pings or None
+        if not self.link.reading or self.link.resumed_at > self.last_ping:
+            return None
+        self.round_trip_ms = now - sent
+        return self.round_trip_ms
 
     def hold(self, heard: Heard) -> bool:
         """Keep a line for later; False (and the end is near) when there is no room for it."""

@@ -20,6 +20,7 @@ from relaytw.lanes import LaneKey
 from relaytw.messages import Chat, ClientKey, Context, ErrorCode, Message, Status
 from relaytw.metrics import Metrics
 from relaytw.protocols.conversation import Conversation
+from relaytw.services.chat_log import ChatRecord
 from relaytw.services.dispatcher import Dispatcher
 from relaytw.settings import BotSettings, SettingsOf
 
@@ -42,6 +43,7 @@ class Acceptance:
         dispatcher: Dispatcher,
         context: Context,
         metrics: Metrics,
+        chat_log: ChatRecord,
         text_chars: int,
         admins: Collection[str],
         direct: bool,
@@ -55,6 +57,7 @@ class Acceptance:
         self._dispatcher = dispatcher
         self._context = context
         self._metrics = metrics
+        self._chat_log = chat_log
         self._text_chars = text_chars
         self._admins = frozenset(admins)
         self._direct = direct
@@ -63,6 +66,7 @@ class Acceptance:
         self._settings_of = settings_of
         self._batch: list[Job] = []
         self._lookups: list[tuple[Deferred[Room], LaneKey, bool]] = []
+        self._unlogged: dict[LaneKey, list[tuple[Chat, Message]]] = {}
         self._log = Logger(namespace="relaytw.intake")
 
     def take(self, conversation: Conversation, chat: Chat, line: bytes) -> None:
@@ -74,31 +78,36 @@ class Acceptance:
             metrics.duplicates += 1
             self._log.debug("{client} sent a message again", client=conversation.key)
             return
+        client, trace, now = pass_.client, self._new_id(), self._now()
         if pass_.device.status is not _APPROVED:
             metrics.restricted += 1
+            self._chat_log.question(client, chat, trace, now, None)
             return
         if len(chat.text) > self._text_chars:
             metrics.overlong_texts += 1
+            self._chat_log.question(client, chat, trace, now, None, textless=True)
             why = f"a text of {len(chat.text)} characters is ignored, {self._text_chars} are allowed"
             conversation.desk.rebuke(conversation, ErrorCode.TEXT_TOO_LONG, why)
             return
-        client, room_id = pass_.client, chat.channel_id or chat.room
+        room_id = chat.channel_id or chat.room
         settings = self._settings_of(client.bot)
         room = self._approvals.room(client, room_id, chat.room)
+        message = self._message(client, chat, name, trace, now, settings)
         if not isinstance(room, Room):
             lane = LaneKey(client.bot, client.device, room_id)
             self._lookups.append((room, lane, not self._dispatcher.lanes.held(lane)))
             self._dispatcher.hold(lane)
-        elif room.status is _APPROVED or self._may_talk(room):
+            self._unlogged.setdefault(lane, []).append((chat, message))
+        else:
+            message.chat_log = self._chat_log.question(client, chat, trace, now, room)
+            if room.status is not _APPROVED and not self._may_talk(room):
+                return
             if settings.paused or room.settings.muted:
                 self._count_silent(settings, 1)
                 return
             if room.lane is None:
                 room.lane = LaneKey(client.bot, client.device, room_id)
             lane = room.lane
-        else:
-            return
-        message = self._message(client, chat, name, settings)
         job = Job(message, lane, conversation.account, len(line), conversation.last_heard)
         self._intake.charge(job)
         metrics.accepted += 1
@@ -115,10 +124,12 @@ class Acceptance:
         if self._lookups:
             self._await_lookups()
 
-    def _message(self, client: ClientKey, chat: Chat, name: str, settings: BotSettings) -> Message:
+    def _message(
+        self, client: ClientKey, chat: Chat, name: str, trace: str, now: float, settings: BotSettings
+    ) -> Message:
         return Message(
             name,
-            self._new_id(),
+            trace,
             client,
             chat.room,
             chat.channel_id,
@@ -128,7 +139,7 @@ class Acceptance:
             chat.is_group_chat,
             chat.is_mention,
             chat.user_hash in self._admins or chat.user_hash in settings.admins,
-            self._now(),
+            now,
             False,
             self._context,
         )
@@ -169,6 +180,7 @@ class Acceptance:
                 room.addErrback(lambda _: None)
 
     def _answered(self, room: Room, lane: LaneKey) -> None:
+        self._log_held(lane, room)
         may_talk, settings = self._may_talk(room), self._settings_of(lane.bot)
         if may_talk and (settings.paused or room.settings.muted):
             self._count_silent(settings, self._dispatcher.drop(lane))
@@ -176,4 +188,12 @@ class Acceptance:
 
     def _unanswered(self, failure: Failure, lane: LaneKey) -> None:
         self._log.failure("room {lane} could not be looked up; its messages are not run", failure, lane=lane)
+        self._log_held(lane, None)
         self._dispatcher.release(lane, approved=False)
+
+    def _log_held(self, lane: LaneKey, room: Room | None) -> None:
+        """Write down what was said in a room while it was being looked up."""
+        for chat, message in self._unlogged.pop(lane, ()):
+            message.chat_log = self._chat_log.question(
+                message.client, chat, message.trace, message.received_at, room, textless=room is None
+            )

@@ -10,15 +10,20 @@ from twisted.application.service import Service
 from twisted.logger import Logger
 
 from relaytw import __version__
-from relaytw.admin.view import AuditRow, CloseRow, DeviceRow, Overview, Page, PenaltyRow, RoomRow
+from relaytw.admin.secrets import SecretsView
+from relaytw.admin.view import AuditRow, CloseRow, DeviceRow, Forgotten, Overview, Page, PenaltyRow, RoomRow
+from relaytw.errors import Unavailable
 from relaytw.messages import ClientKey, PhoneInfo, Status
 from relaytw.services.approval_desk import ApprovalDesk
 from relaytw.services.audit import AuditWriter
 from relaytw.services.bot_settings import SettingsKeeper
 from relaytw.services.dispatcher import Dispatcher
+from relaytw.services.forgetting import Forgetting
 from relaytw.services.live_settings import LiveSettings
 from relaytw.services.sessions import Sessions
+from relaytw.services.writer import RowWriter
 from relaytw.settings import BotSettings, public_name
+from relaytw.store.database import DatabaseAway, Transactions
 
 #: Who acts by the admin API, as the audit table names him.
 OPERATOR = "operator"
@@ -39,8 +44,12 @@ class Operator(Service):
         dispatcher: Dispatcher,
         approvals: ApprovalDesk,
         audit: AuditWriter,
+        database: Transactions,
+        writer: RowWriter,
+        forgetting: Forgetting,
         settings: LiveSettings,
         keeper: SettingsKeeper,
+        secrets: SecretsView,
         now: Callable[[], float],
     ) -> None:
         self._relay_name = relay_name
@@ -50,9 +59,13 @@ class Operator(Service):
         self._dispatcher = dispatcher
         self._approvals = approvals
         self._audit = audit
+        self._database = database
+        self._writer = writer
+        self._forgetting = forgetting
         self._settings = settings
         self._keeper = keeper
         self._now = now
+        self.secrets = secrets
         self._started_at = now()
         self._process = psutil.Process()
         self._log = Logger(namespace="relaytw.audit")
@@ -89,6 +102,10 @@ class Operator(Service):
             finished=metrics.finished,
             failed=metrics.failed,
             replies_sent=metrics.replies_sent,
+            rows_waiting=self._writer.waiting,
+            rows_waiting_bytes=self._writer.waiting_bytes,
+            database_up=self._database.away is None,
+            database_errors=self._database.errors,
         )
 
     def phones(self) -> Sequence[PhoneInfo]:
@@ -195,6 +212,14 @@ class Operator(Service):
             self._act(actor, "{client} is disconnected", client=client)
             self._audit.note(self._audit.act(actor, "disconnect", client))
         return closed
+
+    async def forget(self, user_hash: str) -> Forgotten:
+        """Delete some of what a person said and was answered; to be asked again while there is more."""
+        try:
+            forgotten = await self._forgetting.forget(user_hash)
+        except DatabaseAway as away:
+            raise Unavailable(f"nothing can be deleted while the database is away: {away}") from away
+        return forgotten
 
     def _act(self, actor: str, format: str, **fields: Any) -> None:  # noqa: A002 (the logger's own word)
         self._log.info("{actor}: " + format, actor=actor, **fields)

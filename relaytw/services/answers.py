@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from threading import get_ident
 from typing import cast
 
@@ -19,14 +19,18 @@ from relaytw.messages import Answer, Message, Part, Reply
 from relaytw.metrics import Metrics
 from relaytw.outbox import Outbox
 
+#: Is told of every answer that is sent.
+AnswerNote = Callable[[Message, Sequence[Part]], None]
+
 
 class Answers:
     """Turns answers into replies.  Made in the reactor's thread, to which blocking handlers are led back."""
 
-    def __init__(self, clock: IReactorTime, outbox: Outbox, metrics: Metrics) -> None:
+    def __init__(self, clock: IReactorTime, outbox: Outbox, metrics: Metrics, note: AnswerNote) -> None:
         self._clock = clock
         self._outbox = outbox
         self._metrics = metrics
+        self._note = note
         self._thread = get_ident()
         self._log = Logger(namespace="relaytw.dispatch")
 
@@ -80,3 +84,4 @@ class Answers:
             self._outbox.send((Reply(client, room, channel, answer[0], trace),))
         else:
             self._outbox.send([Reply(client, room, channel, part, trace) for part in answer])
+        self._note(message, answer)

@@ -20,7 +20,16 @@ from relaytw.errors import Unavailable
 from relaytw.messages import SettingChange
 from relaytw.services.live_settings import LiveSettings
 from relaytw.settings import BotSettings, public_name
-from relaytw.store.bot_settings import NAME_CHARS, Row, TooManyBots, change, note, read_all, understand
+from relaytw.store.bot_settings import (
+    NAME_CHARS,
+    Row,
+    TooManyBots,
+    change,
+    note,
+    read_all,
+    storable,
+    understand,
+)
 from relaytw.store.database import DatabaseAway, Transactions
 from relaytw.store.statements import Transaction
 
@@ -74,7 +83,7 @@ class SettingsKeeper(Service):
 
     def seen(self, bot: str) -> None:
         """Note a bot whose phone is approved or has signed: it gets a row if it has none."""
-        if self._live.knows(bot) or bot in self._new or len(bot) > NAME_CHARS:
+        if self._live.knows(bot) or bot in self._new or not storable(bot):
             return
         if len(self._live) + len(self._new) < self._settings.most:
             self._new[bot] = None
@@ -101,8 +110,8 @@ class SettingsKeeper(Service):
         every value that is not allowed, and Unavailable.
         """
         faults = replace(self._live.settings_of(bot), **values).faults()  # type: ignore[arg-type]
-        if not 0 < len(bot) <= NAME_CHARS:
-            faults["bot"] = f"must be 1 to {NAME_CHARS} characters"
+        if not storable(bot):
+            faults["bot"] = f"must be 1 to {NAME_CHARS} characters without white space around them"
         if faults:
             raise ValueError("; ".join(f"{public_name(name)} {fault}" for name, fault in faults.items()))
         if not (register or self._live.knows(bot) or bot in self._new):

@@ -23,6 +23,12 @@ class Closes:
             CloseRow(at, conversation.peer, conversation.key, ending.reason, ending.text, conversation.age)
         )
 
+    def clear(self) -> int:
+        """Forget them all; how many."""
+        count = len(self._rows)
+        self._rows.clear()
+        return count
+
     def rows(self) -> list[CloseRow]:
         """What is remembered, newest last."""
         return list(self._rows)

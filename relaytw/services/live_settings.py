@@ -13,6 +13,9 @@ from relaytw.services.dispatcher import Dispatcher
 from relaytw.services.roster import Roster
 from relaytw.settings import USUAL_ROOM, BotSettings
 
+#: For how many bots without settings of their own the usual ones are kept at hand.
+REMEMBERED = 1_000
+
 
 class LiveSettings:
     """Every bot's settings, in memory; whoever puts new ones here has them applied by `changed`."""
@@ -20,6 +23,7 @@ class LiveSettings:
     def __init__(self) -> None:
         self.changed: Callable[[BotSettings, BotSettings], None] = lambda _old, _new: None
         self._known: dict[str, BotSettings] = {}
+        self._usual: dict[str, BotSettings] = {}
         self._rooms: WeakValueDictionary[LaneKey, Room] = WeakValueDictionary()
 
     def __len__(self) -> int:
@@ -28,13 +32,18 @@ class LiveSettings:
 
     def settings_of(self, bot: str) -> BotSettings:
         """The settings of the bot of this name; the usual ones if it is not known."""
-        return self._known.get(bot) or BotSettings(bot)
+        return self._known.get(bot) or self._usual.get(bot) or self._remember(bot)
+
+    def limit_of(self, bot: str) -> int | None:
+        """How many messages of a bot run at a time; None: as usual."""
+        known = self._known.get(bot)
+        return known.per_bot if known is not None else None
 
     def width_of(self, key: LaneKey) -> int | None:
         """How many messages of a room run at a time, by its own settings or its bot's; None: as usual."""
         bot = self._known.get(key.bot)
         if self._rooms and (room := self._rooms.get(key)) is not None:
-            return room.settings.width(bot or BotSettings(key.bot))
+            return room.settings.width(bot or self.settings_of(key.bot))
         return bot.per_room if bot is not None else None
 
     def note(self, room: Room) -> LaneKey:
@@ -65,6 +74,13 @@ class LiveSettings:
         old = self.settings_of(bot)
         self._known.pop(bot, None)
         return self._apply(old, BotSettings(bot))
+
+    def _remember(self, bot: str) -> BotSettings:
+        # To make them anew for every message would cost more than all else that is asked here.
+        if len(self._usual) >= REMEMBERED:
+            self._usual.clear()
+        settings = self._usual[bot] = BotSettings(bot)
+        return settings
 
     def _apply(self, old: BotSettings, new: BotSettings) -> bool:
         if old == new:

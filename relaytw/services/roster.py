@@ -113,3 +113,9 @@ class Roster:
             proven=conversation.proven,
             image_width=self._settings_of(device.client.bot).image_width if width is None else width,
         )
+
+
+def named(conversation: Conversation) -> str:
+    """A connection as its operator may recognise it: its address, and what the phone says it is."""
+    info = conversation.handshake.device_info if conversation.handshake else ""
+    return f"{conversation.peer} ({info})" if info else conversation.peer

@@ -43,8 +43,9 @@ from relaytw.protocols.session import converse
 from relaytw.registry import Registry
 from relaytw.services.acceptance import Acceptance
 from relaytw.services.closes import Closes
+from relaytw.services.monitors import PingRecord
 from relaytw.services.pings import Pings
-from relaytw.services.roster import Roster
+from relaytw.services.roster import Roster, named
 from relaytw.settings import BotSettings, SettingsOf
 
 #: After these the phone may not have got what was written last.
@@ -83,6 +84,7 @@ class Stages:
     outbox: Outbox
     closes: Closes
     metrics: Metrics
+    ping_log: PingRecord
     settings_of: SettingsOf = BotSettings
     bot_seen: Callable[[str], None] = lambda _bot: None
 
@@ -228,7 +230,7 @@ class Sessions(Service):
             old.link.drain()
             stages.admission.inherit(old, conversation)
             stages.metrics.takeovers += 1
-            fight = stages.registry.took_over(key, _named(old), _named(conversation), now)
+            fight = stages.registry.took_over(key, named(old), named(conversation), now)
             if fight is not None:
                 self._log.warn(
                     "{client} is fought over by {one} and {other}: two phones with one identity, "
@@ -262,12 +264,8 @@ class Sessions(Service):
         self.stages.metrics.pongs += 1
         if pong.monitoring is not None:
             conversation.monitoring = pong.monitoring
-        sent = pong.server_timestamp
-        if sent is not None and conversation.pings and sent in conversation.pings:
-            conversation.pings.remove(sent)
-            conversation.pings = conversation.pings or None
-            if conversation.link.reading and conversation.link.resumed_at <= conversation.last_ping:
-                conversation.round_trip_ms = int(self._now() * 1000) - sent
+        round_trip = conversation.answered(pong.server_timestamp, int(self._now() * 1000))
+        self.stages.ping_log.note(conversation, pong, round_trip)
 
     def ping(self, conversation: Conversation) -> None:
         """Ping this phone now."""
@@ -413,8 +411,3 @@ class Sessions(Service):
 
 def _is_nameless(client: ClientKey) -> bool:
     return client.device.strip().lower() in NAMELESS
-
-
-def _named(conversation: Conversation) -> str:
-    info = conversation.handshake.device_info if conversation.handshake else ""
-    return f"{conversation.peer} ({info})" if info else conversation.peer

@@ -69,6 +69,16 @@ class Read(NamedTuple):
     faults: dict[str, str]
 
 
+def storable(bot: str) -> bool:
+    """Can the table hold this name, and tell it from every other?"""
+    # To MySQL a name with a space behind it is the same name.
+    try:
+        bot.encode()
+    except UnicodeEncodeError:
+        return False
+    return 0 < len(bot) <= NAME_CHARS and bot == bot.strip()
+
+
 def read_all(transaction: Transaction, new: Sequence[str], most: int, at_ms: int) -> list[Row]:
     """Every row, at most so many, those of `new` bots made first; of more than fit the last are left out."""
     if new:

@@ -27,6 +27,10 @@ _LOST = frozenset({2006, 2013, 2014, 2055, 4031, 1927})
 _SQLITE_OURS = ("no such", "syntax error", "has no column", "ambiguous", "too many", "wrong number")
 
 
+class Unreachable(Exception):
+    """The database does not answer; the text says how that showed."""
+
+
 @dataclass(frozen=True, slots=True)
 class ConnectionSettings:
     """Seconds to wait for a connection and for an answer, and how many threads (and so connections)."""

@@ -7,6 +7,7 @@ turns out to have died while it was idle, the function is run again on a new one
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import Lock
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from twisted.application.service import Service
@@ -17,7 +18,8 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from relaytw.store.connections import in_words, means_away, means_lost
+from relaytw.store.connections import Unreachable, in_words, means_away, means_lost
+from relaytw.store.layout import FRESH, Layout
 from relaytw.store.statements import Transaction
 from relaytw.store.urls import Engine
 
@@ -26,6 +28,8 @@ T = TypeVar("T")
 
 #: Seconds that a stop waits for transactions that are under way.
 STOP_PATIENCE = 10.0
+#: Seconds after which tables that could not be used are looked at again.
+RECHECK = 5.0
 
 
 class DatabaseAway(Exception):
@@ -39,11 +43,13 @@ class Unfit(Exception):
 class Transactions(Protocol):
     """Whoever runs transaction functions: the database, or its double in tests.
 
-    `errors` counts the transactions that failed because the database was away.
+    `errors` counts the transactions that failed because the database was away.  `layout` says how its
+    tables are laid out; until the database has first answered, as the relay makes them itself.
     """
 
     engine: Engine
     errors: int
+    layout: Layout
 
     @property
     def away(self) -> str | None:
@@ -65,8 +71,8 @@ class TransactionService(Transactions, Protocol):
 class Database(Service):
     """A pool of connections with an opinion on whether the database is there.
 
-    `check` is run in a thread before anything else and until it has succeeded; it raises `Unfit`
-    when the tables cannot be used, which is treated like a database that is away.
+    `check` gives the layout of the tables.  It is run in a thread before anything else and until it has
+    succeeded; it raises `Unfit` when they cannot be used, which is treated like a database that is away.
     """
 
     name = "database"
@@ -77,15 +83,19 @@ class Database(Service):
         engine: Engine,
         reactor: Any,
         shown: str,
-        check: Callable[[Transaction], None] | None = None,
+        check: Callable[[], Layout] | None = None,
+        layout: Layout = FRESH,
     ) -> None:
         self.engine = engine
+        self.layout = layout
         self.errors = 0
         self._pool = pool
         self._reactor: Any = reactor
         self._clock: IReactorTime = reactor
         self._shown = shown
         self._check = check
+        self._checking = Lock()
+        self._unfit: tuple[float, Unfit] | None = None
         self._away: str | None = None
         self._away_since = 0.0
         self._under_way = 0
@@ -139,27 +149,45 @@ class Database(Service):
 
     def _work(self, function: Callable[..., T], args: Any, kwargs: Any) -> T:
         try:
+            try:
+                return self._try(function, args, kwargs)
+            except Exception as error:
+                if not means_lost(error):
+                    raise
             return self._try(function, args, kwargs)
+        except Unfit as error:
+            raise _UnfitAway(str(error)) from error
+        except Unreachable as error:
+            raise DatabaseAway(str(error)) from error
         except Exception as error:
-            if not means_lost(error):
-                raise _told(error) from error
-        try:
-            return self._try(function, args, kwargs)
-        except Exception as error:
-            raise _told(error) from error
+            if not means_away(error):
+                raise
+            raise DatabaseAway(in_words(error)) from error
+
+    def _checked(self) -> None:
+        if self._check is None:
+            return
+        with self._checking:
+            if self._check is None:
+                return
+            if self._unfit is not None and self._clock.seconds() < self._unfit[0] + RECHECK:
+                raise self._unfit[1]
+            try:
+                self.layout = self._check()
+            except Unfit as error:
+                self._unfit = (self._clock.seconds(), error)
+                raise
+            self._check = None
 
     def _try(self, function: Callable[..., T], args: Any, kwargs: Any) -> T:
+        self._checked()
         connection = self._pool.connect()
         committing = False
         try:
             cursor = connection.cursor()
             if self.engine is Engine.SQLITE:
                 cursor.execute("BEGIN IMMEDIATE")
-            transaction = Transaction(cursor, self.engine)
-            if self._check is not None:
-                self._check(transaction)
-                self._check = None
-            result = function(transaction, *args, **kwargs)
+            result = function(Transaction(cursor, self.engine, self.layout), *args, **kwargs)
             cursor.close()
             committing = True
             connection.commit()
@@ -188,7 +216,7 @@ class Database(Service):
         failed = isinstance(result, Failure) and result.check(DatabaseAway)
         if failed and isinstance(result, Failure):
             self.errors += 1
-            self._went(str(result.value))
+            self._went(str(result.value), unfit=isinstance(result.value, _UnfitAway))
         elif self._away is not None:
             seconds = self._clock.seconds() - self._away_since
             self._log.info("the database is back after {seconds:.0f} s", seconds=seconds)
@@ -197,9 +225,11 @@ class Database(Service):
             self._idle.callback(None)
         return result
 
-    def _went(self, why: str) -> None:
+    def _went(self, why: str, *, unfit: bool) -> None:
         if self._away is None:
             self._away_since = self._clock.seconds()
+        # That it has become another reason to wait for is news only where somebody has to act on it.
+        if self._away is None or (unfit and self._away != why):
             self._log.error(
                 "the database {database} does not work: {why}.  Known approvals go on, "
                 "nobody else is approved, and rows wait",
@@ -220,7 +250,5 @@ class Database(Service):
         self._pool.connections.clear()
 
 
-def _told(error: Exception) -> Exception:
-    if isinstance(error, Unfit):
-        return DatabaseAway(str(error))
-    return DatabaseAway(in_words(error)) if means_away(error) else error
+class _UnfitAway(DatabaseAway):
+    """The database is there, and waits for somebody to do something about its tables."""

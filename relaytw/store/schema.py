@@ -33,7 +33,7 @@ from sqlalchemy.types import TypeEngine
 from relaytw.messages import Status
 
 #: The number of the newest migration; `relaytw.store.migrations` brings a database up to it.
-VERSION = 1
+VERSION = 2
 
 metadata = MetaData()
 
@@ -119,6 +119,7 @@ rooms = Table(
     Column("per_room", Integer),  # ours
     Column("ordered", Boolean, nullable=False, server_default=_ZERO),  # ours
     Column("muted", Boolean, nullable=False, server_default=_ZERO),  # ours
+    Index("ix_kb_rooms_client", "bot_name", "device_id"),
     Index("ix_kb_rooms_status", "status", "created_at"),
     Index("ix_kb_rooms_updated_at", "updated_at"),
     **_UTF8,
@@ -176,6 +177,7 @@ pings = Table(
     Column("server_memory_usage", Float),
     Column("server_memory_max", Float),
     Column("created_at", DateTime),
+    Index("ix_kb_ping_monitor_client", "bot_name", "device_id"),
     Index("ix_kb_ping_monitor_created_at", "created_at"),
     **_UTF8,
 )

@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, and_, bindparam, insert, or_
+from sqlalchemy import ColumnElement, Table, and_, bindparam, or_
 from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.sql import ClauseElement
 
+from relaytw.store.layout import FRESH, Layout
+from relaytw.store.literals import statements_of
 from relaytw.store.urls import Engine
 
 _DIALECTS: Mapping[Engine, Any] = {
@@ -60,42 +62,81 @@ def _fixed(values: Mapping[str, Any], name: str) -> Any:
 class Insert:
     """Inserts rows, tuples in the order of `columns`, many with one statement.
 
-    One call of the driver for many rows matters more than its price: while it runs no other thread waits.
+    Where the layout says that a table takes no NULL, or wants columns that the relay does not know, the
+    rows are completed.  One call of the driver for many rows matters more than its price: while it runs
+    no other thread waits.
     """
 
-    __slots__ = ("_texts", "columns")
+    __slots__ = ("_name", "_texts", "columns")
 
     def __init__(self, table: Table, columns: Sequence[str]) -> None:
         self.columns = tuple(columns)
-        self._texts: dict[Engine, dict[int, str]] = {}
-        for engine, dialect in _DIALECTS.items():
-            one = str(insert(table).values(dict.fromkeys(columns)).compile(dialect=dialect))
-            head = one[: one.index("VALUES")]
-            row = f"({', '.join([_MARK[engine]] * len(columns))})"
-            self._texts[engine] = {size: f"{head}VALUES {', '.join([row] * size)}" for size in _SIZES}
+        self._name = table.name
+        self._texts: dict[tuple[Engine, tuple[str, ...]], tuple[str, dict[int, str]]] = {}
+        for engine in Engine:
+            self._write(engine, ())
 
     def run(self, transaction: Transaction, rows: Sequence[tuple[Any, ...]]) -> None:
         """Insert every row."""
-        texts, start = self._texts[transaction.engine], 0
+        owed = transaction.layout.owed.get(self._name, {})
+        more = tuple(name for name in owed if name not in self.columns)
+        nulls = transaction.layout.nulls.get(self._name, {})
+        places = [(place, nulls[name]) for place, name in enumerate(self.columns) if name in nulls]
+        if places or more:
+            rows = [_completed(row, places, tuple(owed[name] for name in more)) for row in rows]
+        engine = transaction.engine
+        head, texts = self._texts.get((engine, more)) or self._write(engine, more)
+        if engine is Engine.MYSQL:
+            # pymysql would write every value into the text itself, at three times the price.
+            for text in statements_of(head, rows):
+                transaction.execute_text(text)
+            return
+        start = 0
         for size in _SIZES:
             while len(rows) - start >= size:
                 part = rows[start : start + size]
                 transaction.execute(texts[size], [value for row in part for value in row])
                 start += size
 
+    def _write(self, engine: Engine, more: tuple[str, ...]) -> tuple[str, dict[int, str]]:
+        names = (*self.columns, *more)
+        quote = _DIALECTS[engine].identifier_preparer.quote
+        head = f"INSERT INTO {self._name} ({', '.join(map(quote, names))}) VALUES "  # noqa: S608
+        row = f"({', '.join([_MARK[engine]] * len(names))})"
+        written = self._texts[engine, more] = head, {size: head + ", ".join([row] * size) for size in _SIZES}
+        return written
+
+
+def _completed(
+    row: tuple[Any, ...], places: Sequence[tuple[int, object]], more: tuple[object, ...]
+) -> tuple[Any, ...]:
+    for place, instead in places:
+        if row[place] is None:
+            row = (*row[:place], instead, *row[place + 1 :])
+    return (*row, *more) if more else row
+
 
 class Transaction:
-    """What is done together: a cursor of either driver within one transaction."""
+    """What is done together: a cursor of either driver within one transaction.
 
-    __slots__ = ("_cursor", "engine")
+    `layout` says how the tables are laid out that it works on.
+    """
 
-    def __init__(self, cursor: Any, engine: Engine) -> None:
+    __slots__ = ("_cursor", "engine", "layout")
+
+    def __init__(self, cursor: Any, engine: Engine, layout: Layout = FRESH) -> None:
         self._cursor = cursor
         self.engine = engine
+        self.layout = layout
 
     def execute(self, text: str, values: Sequence[Any] = ()) -> int:
         """Run SQL text; how many rows it changed."""
         self._cursor.execute(text, tuple(values))
+        return int(self._cursor.rowcount)
+
+    def execute_text(self, text: str) -> int:
+        """Run SQL text that holds its values itself; how many rows it changed."""
+        self._cursor.execute(text)
         return int(self._cursor.rowcount)
 
     def run(self, statement: Statement, **values: Any) -> int:

@@ -48,7 +48,7 @@ def parse(url: str, state_dir: Path) -> DatabaseUrl:
         return DatabaseUrl(Engine.SQLITE, path=state_dir / SQLITE_FILE, own=True)
     if url.startswith("sqlite:"):
         path = unquote(url.removeprefix("sqlite:").removeprefix("//"))
-        if not path:
+        if not path or path == ":memory:":
             raise ConfigError("database.url names no file; write sqlite:PATH")
         return DatabaseUrl(Engine.SQLITE, path=Path(path))
     try:

@@ -96,6 +96,11 @@ class Child(ProcessProtocol):
         how: Any = reason.value
         self.code = how.exitCode if how.exitCode is not None else -how.signal
 
+    def close_stdin(self) -> None:
+        """Let it read the end of its input."""
+        assert self.transport is not None
+        self.transport.closeStdin()
+
     def signal(self, name: str) -> None:
         """Send a signal, if it is still there to hear it."""
         if self.transport is not None and self.code is None:

@@ -78,6 +78,41 @@ async def test_approving_a_live_phone(site: Site) -> None:
 
 
 @scenario(30)
+async def test_settings_of_a_bot(open_site: Site) -> None:
+    """A bot is known once its phone is; what is set for it holds on the connection that is on, and later."""
+    site = open_site
+    relay = await site.start()
+    phone = await site.phone("phone", bot="my bot")
+    await phone.echoes("room", "one")
+
+    async def known() -> str:
+        return await done(site, "bots", "list")
+
+    await eventually_asked(known, lambda out: "my bot" in out, "the bot")
+    await done(site, "bots", "set", "my bot", "prefix=!", "per_room=1", "max_message_size=4096")
+    phone.wire.say("room", "! echo two")
+    await phone.hears("에코: two")
+    await done(site, "bots", "pause", "my bot")
+    phone.wire.say("room", "! echo not now")
+    await eventually_asked(site.ask_metrics, lambda text: "relaytw_paused_total 1.0" in text, "a message")
+    await done(site, "bots", "resume", "my bot")
+    shown = json.loads(await done(site, "bots", "show", "my bot", "--json"))
+    assert (shown["prefix"], shown["per_room"], shown["paused"]) == ("!", 1, False)
+    refused = await site.relayctl("bots", "set", "my bto", "prefix=?")
+    assert (refused.code, refused.err) == (1, "Error: no bot my bto was seen yet\n")
+
+    relay.signal("TERM")
+    await relay.gone()
+    await site.start()
+    again = await site.phone("phone", bot="my bot")
+    again.wire.say("room", "! echo three")
+    await again.hears("에코: three")
+    assert phone.texts + again.texts == ["에코: one", "에코: two", "에코: three"]
+    again.wire.say("room", "x" * 5000)
+    await eventually(lambda: again.gone, "the end of a phone whose line is too long")
+
+
+@scenario(30)
 async def test_lists(shared: Site) -> None:
     """Status, phones, devices, rooms and closes show what there is, as tables and as JSON."""
     phone = await shared.phone("lists", bot="목록")
@@ -171,3 +206,37 @@ async def test_no_relay(site: Site) -> None:
         assert (said.code, said.out) == (1, "")
         assert "twistd -n relay" in said.err
         assert "Traceback" not in said.err
+
+
+@scenario(60)
+async def test_rotating_the_secret(site: Site) -> None:
+    """A secret is rotated under phones that are on, survives a kill, and is retired when nobody needs it."""
+    site.configure({"auth.approve_new_devices": True, "auth.approve_new_rooms": True})
+    relay = await site.start()
+    old = site.secret
+    phone = await site.phone("phone")
+    await phone.echoes("room", "before")
+
+    assert "secret.old" in await done(site, "secret", "rotate")
+    assert site.state("secret.old") == old
+    assert (await done(site, "secret", "show")).strip().encode() == site.secret != old
+    assert (await site.relayctl("secret", "rotate")).code == 1
+    await phone.echoes("room", "with the old one")
+    newcomer = await site.phone("newcomer")
+    await newcomer.echoes("room", "with the new one")
+    shown = await done(site, "secret", "status")
+    assert "1 clients sign with the newest, 1 with an older one" in shown
+    refused = await site.relayctl("secret", "retire")
+    assert (refused.code, "bot@phone" in refused.err) == (1, True)
+
+    relay.signal("KILL")
+    await relay.gone()
+    await site.start()
+    for device, secret in (("phone", old), ("newcomer", site.secret)):
+        again = await site.phone(device, secret=secret)
+        await again.echoes("room", "after the kill")
+    assert "bot phone" in re.sub(" +", " ", await done(site, "secret", "retire", "--yes"))
+    late = await site.phone("phone", secret=old)
+    late.wire.say("room", "# echo too late")
+    await eventually(lambda: late.errors == ["bad_signature"], "a refusal")
+    assert await site.say("# echo hi") == Said(0, "에코: hi\n", "")

@@ -11,6 +11,7 @@ from relaytw.errors import Refused
 from relaytw.gate import Device, Gate, GateSettings, Pass
 from relaytw.messages import Auth, ClientKey, ErrorCode, Status
 from relaytw.protocols.wire.signatures import Verifier, sign
+from relaytw.signers import Signers
 from tests.unit.books import PHONE, Books
 
 __all__ = ["NOW", "PHONE", "Door", "DoorCase"]
@@ -18,18 +19,40 @@ __all__ = ["NOW", "PHONE", "Door", "DoorCase"]
 NOW = 1_000_000.0
 
 
+class Keys(Signers):
+    """One tuple of secrets for every bot, each with a salt of its own; of them some are listed."""
+
+    def __init__(self, secrets: tuple[bytes, ...], listed: tuple[str, ...], limit: int) -> None:
+        super().__init__(limit)
+        self._secrets = secrets
+        self._listed = listed
+
+    def verifier_for(self, bot: str) -> Verifier:
+        return Verifier(self._secrets, f"salt of {bot}")
+
+    def is_listed(self, bot: str) -> bool:
+        return not self._listed or bot in self._listed
+
+
 class Door:
     """A gate, its clock, and a phone that signs."""
 
     def __init__(
-        self, *, secrets: tuple[bytes, ...] = (b"secret",), approve_new: bool = False, **settings: Any
+        self,
+        *,
+        secrets: tuple[bytes, ...] = (b"secret",),
+        listed: tuple[str, ...] = (),
+        signers: int = 10,
+        approve_new: bool = False,
+        **settings: Any,
     ) -> None:
         self.clock = Clock()
         self.clock.advance(NOW)
         self.approvals = Books(self.clock, approve_new_devices=approve_new)
+        self.keys = Keys(secrets, listed, signers)
         self.gate = Gate(
             approvals=self.approvals.real,
-            verifier_for=lambda bot: Verifier(secrets, f"salt of {bot}"),
+            keys=self.keys,
             settings=GateSettings(**settings),
             now=self.clock.seconds,
         )

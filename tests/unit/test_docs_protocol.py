@@ -44,6 +44,7 @@ from relaytw.protocols.wire.phone import (
     encode_pong,
 )
 from relaytw.protocols.wire.signatures import signed_text
+from relaytw.store.schema import metadata
 from tests.unit.test_documentation import DOCS, ROOT, blocks, read, rows
 
 README = ROOT / "README.md"
@@ -258,8 +259,9 @@ class NameTests(SynchronousTestCase):
             self.assertLessEqual(named, set(relayctl.list_commands(None)), document.name)  # type: ignore[arg-type]
 
     def test_figures(self) -> None:
-        """Every figure of `/metrics` that is named exists."""
-        known = {*Metrics.__slots__, *Overview._fields, "ready"}
+        """Every figure of `/metrics` that is named exists; tables of ours are called alike."""
+        tables = {name.removeprefix("relaytw_") for name in metadata.tables}
+        known = {*Metrics.__slots__, *Overview._fields, "ready", *tables}
         for document, text in documents():
             named = set(re.findall(r"\brelaytw_([a-z_]+?)(?:_total|_seconds)?\b", text))
             self.assertLessEqual(named - {""}, known, document.name)

@@ -26,6 +26,44 @@ class SignatureTests(DoorCase):
         self.assertIn("secret does not match", text)
         self.assertEqual((door.gate.remembered, door.gate.clients), (0, 0))
 
+    def test_unknown_bot(self) -> None:
+        """Where bots are listed, a signature that fails for another one is told apart from a wrong secret."""
+        door = Door(listed=("bot",))
+        stranger = ClientKey("typo", "phone")
+        text = self.assert_refused(
+            ErrorCode.UNKNOWN_BOT,
+            door,
+            door.connect(stranger),
+            door.auth(client=stranger, secret=b"guessed"),
+        )
+        self.assertIn("bot typo has no secret of its own here", text)
+        self.assert_refused(ErrorCode.BAD_SIGNATURE, door, door.connect(), door.auth(secret=b"guessed"))
+        self.assertTrue(door.check(door.connect(stranger), door.auth(client=stranger)))
+
+    def test_nothing_leaks(self) -> None:
+        """No refusal tells what would have been right: neither secret, salt, signature nor deviceUUID."""
+        door = Door(listed=("another",), approve_new=True)
+        pass_, good = door.connect(), door.auth(uuid="pinned-uuid")
+        door.check(pass_, good)
+        lies = {
+            ErrorCode.UNKNOWN_BOT: good._replace(ip="other"),
+            ErrorCode.STALE: door.auth(400_000),
+            ErrorCode.WRONG_IDENTITY: door.auth(1, uuid="other"),
+            ErrorCode.REPLAY: good,
+        }
+        for code, auth in lies.items():
+            passes = door.connect() if code is ErrorCode.REPLAY else pass_
+            text = self.assert_refused(code, door, passes, auth, resendable=False)
+            for hidden in ("secret'", "salt of", good.signature[:8], "pinned-uuid"):
+                self.assertNotIn(hidden, text)
+
+    def test_how_far_off(self) -> None:
+        """A refusal of the clock says how far it is off, in seconds and in which direction."""
+        door = Door()
+        for offset, said in ((400_400, "+400 s"), (-3_600_000, "-3600 s")):
+            text = self.assert_refused(ErrorCode.STALE, door, door.connect(), door.auth(offset))
+            self.assertIn(f"the phone's clock is {said} off (allowed: 300 s)", text)
+
     def test_changed_field(self) -> None:
         """No signed field can be changed, neither on a first packet nor after a valid one."""
         door = Door()

@@ -23,7 +23,7 @@ STAGES: tuple[tuple[str, ...], ...] = (
         "relaytw.logs",
         "relaytw.settings",
     ),
-    ("relaytw.errors",),
+    ("relaytw.errors", "relaytw.signers", "relaytw.twins"),
     (
         "relaytw.protocols",
         "relaytw.protocols.wire",
@@ -46,9 +46,9 @@ STAGES: tuple[tuple[str, ...], ...] = (
         "relaytw.admin",
         "relaytw.store",
     ),
-    ("relaytw.protocols.bridge",),
+    ("relaytw.protocols.bridge", "relaytw.keyring", "relaytw.maintenance"),
     ("relaytw.services",),
-    ("relaytw.cli", "relaytw.testing", "relaytw.wiring"),
+    ("relaytw.cli", "relaytw.testing", "relaytw.wiring", "relaytw.records"),
     ("relaytw.tap",),
 )
 #: What some stages must not know, wherever it stands.
@@ -209,7 +209,7 @@ class CheckTests(SynchronousTestCase):
         self.assert_fault({"relaytw.cli.status": {"relaytw.services.sessions"}}, "must not know")
         for module in ("relaytw.gate", "relaytw.bots.router", "relaytw.protocols.wire.reading"):
             self.assertTrue(
-                any("must not know" in fault for fault in faults({module: {"relaytw.store.memory"}}))
+                any("must not know" in fault for fault in faults({module: {"relaytw.store.rooms"}}))
             )
 
     def test_cycle(self) -> None:

@@ -28,15 +28,20 @@ class Verifier:
     """Checks signatures against several secrets, in constant time.
 
     The padded key blocks are hashed once for each secret (RFC 2104, section 4, suggests it) and
-    copied for each packet.  Raises ValueError when there is no secret.
+    copied for each packet.  Whoever holds a verifier sees at once that its secrets were replaced.
+    Raises ValueError when there is no secret.
     """
 
     __slots__ = ("_pads", "_salt")
 
     def __init__(self, secrets: Sequence[bytes], salt: str) -> None:
+        self._salt = salt
+        self.replace(secrets)
+
+    def replace(self, secrets: Sequence[bytes]) -> None:
+        """Check against these secrets from now on.  Raises ValueError when there is none."""
         if not secrets:
             raise ValueError("a verifier needs at least one secret")
-        self._salt = salt
         self._pads = [_pads(secret) for secret in secrets]
 
     def verify(self, auth: Auth) -> int | None:

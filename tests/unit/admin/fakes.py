@@ -19,8 +19,25 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IBodyProducer, IResponse
 from zope.interface import implementer
 
+from relaytw.admin.secrets import (
+    SecretRefused,
+    SecretRetired,
+    SecretRotated,
+    SecretSet,
+    SecretsStatus,
+    SecretUser,
+)
 from relaytw.admin.site import make_site
-from relaytw.admin.view import AuditRow, CloseRow, DeviceRow, Overview, Page, PenaltyRow, RoomRow
+from relaytw.admin.view import (
+    AuditRow,
+    CloseRow,
+    DeviceRow,
+    Forgotten,
+    Overview,
+    Page,
+    PenaltyRow,
+    RoomRow,
+)
 from relaytw.messages import ClientKey, CloseReason, Dialect, Monitoring, PhoneInfo, Status
 from relaytw.metrics import Metrics
 from relaytw.settings import BotSettings
@@ -49,6 +66,33 @@ def phone(client: ClientKey = ALICE, **changes: Any) -> PhoneInfo:
     return PhoneInfo(**{**fields, **changes})
 
 
+class FakeSecrets:
+    """Secrets as the admin API sees them: what refuses, and what was forced."""
+
+    def __init__(self) -> None:
+        self.refusal: SecretRefused | None = None
+        self.forced: list[bool] = []
+
+    def status(self) -> SecretsStatus:
+        """One set with somebody in it."""
+        old = [SecretUser(*ALICE, secret=1, last_seen=1000.0, connected=True)]
+        common = SecretSet("relay-state/secret", True, [], 2, 900.5, 3, old)
+        return SecretsStatus(True, 800.0, 0, [common])
+
+    async def rotate(self) -> SecretRotated:
+        """As the relay does it."""
+        if self.refusal is not None:
+            raise self.refusal
+        return SecretRotated("/state/secret", "/state/secret.old", 900.5)
+
+    async def retire(self, *, force: bool) -> SecretRetired:
+        """As the relay does it."""
+        if self.refusal is not None and not force:
+            raise self.refusal
+        self.forced.append(force)
+        return SecretRetired(self.status().sets[0].old)
+
+
 class FakeView:
     """A relay as the admin API sees it, with every fact settable and every act remembered."""
 
@@ -67,6 +111,9 @@ class FakeView:
         self.asked: list[tuple[object, ...]] = []
         self.acts: list[tuple[str, ClientKey, str | None]] = []
         self.next: str | None = None
+        self.forgotten: list[str] = []
+
+        self.secrets = FakeSecrets()
 
     def ready(self) -> str | None:
         """Why not, or None."""
@@ -80,7 +127,8 @@ class FakeView:
             name="relay-01", version="0.1.0", mode="queued", started_at=1000.5, listening=("tcp:1490",),
             connections=3, connections_limit=100, overflow=1, provisional=2, clients=4, waiting=5,
             waiting_bytes=600, running=7, consumers=31, lanes=8, outbox=9, outbox_bytes=1000, penalties=11,
-            memory_bytes=12000, accepted=13, finished=14, failed=15, replies_sent=16,
+            memory_bytes=12000, accepted=13, finished=14, failed=15, replies_sent=16, rows_waiting=17,
+            rows_waiting_bytes=18, database_up=True, database_errors=19,
         )  # fmt: skip
 
     def phones(self) -> Sequence[PhoneInfo]:
@@ -152,6 +200,13 @@ class FakeView:
             return False
         self.known_rooms[client, room_id] = status
         return True
+
+    def forget(self, user_hash: str) -> Deferred[Forgotten]:
+        """As the relay does it; of one person there is more."""
+        if self.failure is not None:
+            raise self.failure
+        self.forgotten.append(user_hash)
+        return succeed(Forgotten(3, 2, more=user_hash == "talker" and len(self.forgotten) < 2))
 
     def bots(self) -> Sequence[BotSettings]:
         """The bots' settings."""

@@ -210,7 +210,7 @@ class OpenApiTests(SiteTestCase):
     def test_every_route_is_described(self) -> None:
         """Each operation has a name of its own, a summary, an answer and the shape of its errors."""
         self.assertEqual(self.document["openapi"], "3.1.0")
-        self.assertEqual(len(self.document["paths"]), 17)
+        self.assertEqual(len(self.document["paths"]), 21)
         operations = [op for path in self.document["paths"].values() for op in path.values()]
         self.assertEqual(len({op["operationId"] for op in operations}), len(operations))
         for operation in operations:
@@ -301,3 +301,23 @@ class BotTests(SiteTestCase):
         answer = self.post(self.path, {"bot": "Weather", "paused": True})
         self.assertEqual((answer.status, answer.code), (503, "unavailable"))
         self.assertIn("nothing was changed", answer.json["error"]["message"])
+
+
+class ForgetTests(SiteTestCase):
+    def test_forget(self) -> None:
+        """A person is forgotten, and how much that was is told; who asks again gets the rest."""
+        answer = self.post("/api/v1/forget", {"user_hash": "talker"})
+        self.assertEqual((answer.status, answer.json), (200, {"messages": 3, "answers": 2, "more": True}))
+        self.assertFalse(self.post("/api/v1/forget", {"user_hash": "talker"}).json["more"])
+        self.assertEqual(self.view.forgotten, ["talker", "talker"])
+
+    def test_nobody(self) -> None:
+        """An empty hash names nobody: without it everybody's answers would go."""
+        self.assertEqual(self.post("/api/v1/forget", {"user_hash": " "}).status, 400)
+        self.assertEqual(self.view.forgotten, [])
+
+    def test_away(self) -> None:
+        """While nothing can be deleted whoever asks is told why."""
+        self.view.failure = Unavailable("the database is away")
+        answer = self.post("/api/v1/forget", {"user_hash": "talker"})
+        self.assertEqual((answer.status, answer.json["error"]["message"]), (503, "the database is away"))

@@ -23,6 +23,10 @@ STATUS: dict[str, Any] = {
     "clients": 2, "waiting": 5, "waiting_bytes": 2048, "running": 1, "consumers": 31, "lanes": 2, "outbox": 0,
     "outbox_bytes": 0, "penalties": 0, "memory_bytes": 50_000_000, "accepted": 9, "finished": 4, "failed": 0,
     "replies_sent": 4,
+    "rows_waiting": 0,
+    "rows_waiting_bytes": 0,
+    "database_up": True,
+    "database_errors": 0,
 }  # fmt: skip
 
 
@@ -308,47 +312,3 @@ class PenaltyTests(CliTestCase):
         )
         self.relay.items("/api/v1/penalties")
         self.assertEqual(self.ok("penalties", "list"), "Nobody is in the penalty box.\n")
-
-
-class SecretTests(CliTestCase):
-    def test_made_by_the_relay(self) -> None:
-        """The secret alone goes to standard output, what to do with it beside."""
-        self.write("relay-state/secret", "s3cret\n")
-        result = self.run_("secret", "show")
-        self.assertEqual((result.exit_code, result.stdout), (0, "s3cret\n"))
-        self.assertIn("bridge script", result.stderr)
-
-    def test_configured(self) -> None:
-        """A configured secret is not shown; where it is configured is."""
-        self.write("relay-state/secret", "old\n")
-        self.write("relay.toml", '[auth]\nsecret = "hidden"\n')
-        result = self.run_("secret", "show")
-        self.assertEqual((result.exit_code, result.stdout), (0, ""))
-        self.assertIn("auth.secret in relay.toml", result.stderr)
-        self.assertNotIn("hidden", result.stderr)
-        self.write("relay.toml", '[auth]\nsecret_file = "key"\n')
-        self.assertIn("auth.secret_file (key) in relay.toml", self.run_("secret", "show").stderr)
-        self.environ = {"RELAYTW_AUTH__SECRET": "hidden"}
-        self.assertIn("RELAYTW_AUTH__SECRET", self.run_("secret", "show").stderr)
-
-    def test_none_yet(self) -> None:
-        """Before the first start the operator is told that there is none yet."""
-        self.assertIn("twistd -n relay", self.fails("secret", "show"))
-        Path("relay-state/secret").mkdir()
-        self.assertIn("cannot be read", self.fails("secret", "show"))
-
-
-class ConfigTests(CliTestCase):
-    def test_valid(self) -> None:
-        """A valid configuration is ok, and so is none at all."""
-        self.assertEqual(self.ok("config", "check"), "ok\n")
-        self.write("relay.toml", "[limits]\nper_room = 2\n")
-        self.assertEqual(self.ok("config", "check"), "ok\n")
-
-    def test_mistakes(self) -> None:
-        """Every mistake is listed, those of the environment too."""
-        self.write("bad.toml", "[limits]\nper_rom = 2\nconsumers = 0\n")
-        self.environ = {"RELAYTW_RELAY__MODE": "slow"}
-        complaint = self.fails("--config", "bad.toml", "config", "check")
-        for key in ("limits.per_rom", "limits.consumers", "relay.mode"):
-            self.assertIn(key, complaint)

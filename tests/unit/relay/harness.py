@@ -16,7 +16,7 @@ from relaytw.config import Config
 from relaytw.messages import ClientKey, CloseReason, Dialect, Status
 from relaytw.phone import Identity
 from relaytw.tap import Relay, assemble
-from relaytw.testing import MemoryDatabase
+from relaytw.testing import FakeMachine, MemoryDatabase
 from tests.unit.books import done
 from tests.unit.folders import OwnFolder
 from tests.unit.relay.phones import Phone, World
@@ -76,7 +76,7 @@ class RelayTestCase(OwnFolder):
         }
         keys = {name: usual.get(name, {}) | sections.get(name, {}) for name in {*usual, *sections}}
         self.relay: Relay = assemble(
-            Config.model_validate(keys), self.clock, self.now, Random(1), self.database
+            Config.model_validate(keys), self.clock, self.now, Random(1), self.database, FakeMachine()
         )
         self.relay.startService()
         self.stages = self.relay.sessions.stages
@@ -176,7 +176,15 @@ class RelayTestCase(OwnFolder):
     def assertNoTimers(self) -> None:
         """No call is due any more that has to do with a connection."""
         calls = [str(call) for call in self.clock.getDelayedCalls()]
-        others = ("Housekeeping", "SettingsKeeper", "Refresher", "Outbox._wake", "Phone.answer")
+        others = (
+            "_safely",
+            "Retention",
+            "RowWriter",
+            "SettingsKeeper",
+            "Refresher",
+            "Outbox._wake",
+            "Phone.answer",
+        )
         self.assertEqual([call for call in calls if not any(name in call for name in others)], [])
 
     def assertEmpty(self) -> None:

@@ -194,7 +194,7 @@ class DatabaseTests(RelayTestCase):
         phone = self.proven(answers=True)
         phone.say("unheard")
         for table in ("kb_bot_devices", "kb_rooms"):
-            self.database.change(f"UPDATE {table} SET status = 'approved'")  # noqa: S608 (two names of ours)
+            self.database.change(f"UPDATE {table} SET status = 'approved'")
             self.advance(5)
             phone.say(f"after {table}")
         self.assertEqual(self.heard_texts(), ["after kb_rooms"])

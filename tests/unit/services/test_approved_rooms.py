@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from relaytw.messages import ClientKey, Status
+from relaytw.store.layout import Layout
 from tests.unit.books import PHONE, BooksCase
 
 
@@ -63,14 +64,37 @@ class RoomTests(BooksCase):
             )
             self.assertEqual(books.rooms_changed, [room])
 
-    def test_old_ids(self) -> None:
-        """Rows of old installations count: ids with a bot's name, and without a device for all of them."""
-        insert = "INSERT INTO kb_rooms (room_id, bot_name, device_id, status) VALUES (?, ?, ?, ?)"
+    def drop_key(self, key: str = "") -> None:
+        """Let the table have another key, or none."""
         self.books.database.change("DROP TABLE kb_rooms")
         self.books.database.change(
             "CREATE TABLE kb_rooms (room_id, bot_name, device_id, room_name, status, approved_at, "
-            "rejection_reason, log_settings, per_room, ordered, muted, created_at, updated_at)"
+            f"rejection_reason, log_settings, per_room, ordered, muted, created_at, updated_at{key})"
         )
+
+    def test_keyed_by_less(self) -> None:
+        """Where a room has one row for all devices, or for all bots, that is written and found as ever."""
+        for columns, row_id in ((("room_id", "bot_name"), "7"), (("room_id",), "7_bot")):
+            self.drop_key(f", UNIQUE ({', '.join(columns)})")
+            self.books.database.layout = Layout(rooms_per_device=False, room_key=columns)
+            books = self.make(self.books)
+            room, other = books.room(), books.room(client=ClientKey("bot", "other"))
+            elsewhere = books.room(client=ClientKey("second bot", "phone"))
+            self.assertEqual([one.saved for one in (room, other, elsewhere)], [True] * 3)
+            rows = self.books.database.rows("SELECT room_id, device_id FROM kb_rooms WHERE bot_name = 'bot'")
+            self.assertEqual(rows, [(row_id, None)])
+            self.assertTrue(books.set_room("7", Status.APPROVED))
+            statuses = [one.status for one in (room, other, elsewhere)]
+            self.assertEqual(statuses, [Status.APPROVED, Status.APPROVED, Status.PENDING])
+            self.books.database.change("UPDATE kb_rooms SET device_id = 'phone' WHERE bot_name = 'bot'")
+            for device in ("phone", "other", "third"):
+                again = self.make(self.books).room(client=ClientKey("bot", device))
+                self.assertIs(again.status, Status.APPROVED)
+
+    def test_old_ids(self) -> None:
+        """Rows of old installations count: ids with a bot's name, and without a device for all of them."""
+        insert = "INSERT INTO kb_rooms (room_id, bot_name, device_id, status) VALUES (?, ?, ?, ?)"
+        self.drop_key()
         for row in (
             ("1_bot", "bot", "phone", "approved"),
             ("2_bot", "bot", None, "approved"),

@@ -14,6 +14,7 @@ from relaytw.messages import SettingChange
 from relaytw.services.bot_settings import KeeperSettings, SettingsKeeper
 from relaytw.services.live_settings import LiveSettings
 from relaytw.settings import BotSettings, ChatLogPolicy
+from relaytw.store.layout import FRESH
 from relaytw.store.urls import Engine
 from relaytw.testing import MemoryDatabase
 
@@ -22,6 +23,7 @@ class LateDatabase:
     """Does at once what it is asked, and says so when the test lets it."""
 
     engine = Engine.SQLITE
+    layout = FRESH
     errors = 0
     away = None
 
@@ -167,12 +169,14 @@ class SeenTests(KeeperTestCase):
         self.assertEqual(len(self.names()), self.most)
         self.assertEqual(self.live.settings_of("one more"), BotSettings("one more"))
 
-    def test_too_long(self) -> None:
-        """A name that the table cannot hold is served as usual."""
+    def test_not_for_a_table(self) -> None:
+        """A name that the table cannot hold, or not tell from another, is served as usual."""
         self.start()
-        self.keeper.seen("x" * 31)
+        for bot in ("x" * 31, "", "bot ", "\ud83d"):
+            self.keeper.seen(bot)
+        self.keeper.seen("가족 👨‍👩‍👧 bot")
         self.clock.advance(2)
-        self.assertEqual(self.names(), [])
+        self.assertEqual(self.names(), ["가족 👨‍👩‍👧 bot"])
 
     def test_while_a_look_is_under_way(self) -> None:
         """A bot that is seen while the table is being read gets its row with the look after that."""
@@ -250,7 +254,7 @@ class ChangeTests(KeeperTestCase):
         told = self.failureResultOf(self.set_bot("a", per_bot=0, line_bytes=1, prefix="!"), ValueError)
         self.assertIn("per_bot must be from 1 to 10000", str(told.value))
         self.assertIn("max_message_size must be from 1024", str(told.value))
-        for bot in ("", "x" * 31):
+        for bot in ("", "x" * 31, "a "):
             self.failureResultOf(self.set_bot(bot, register=True, paused=True), ValueError)
         self.assertEqual((self.live.settings_of("a").prefix, self.names()), ("#", ["a"]))
 

@@ -76,6 +76,19 @@ class VerifierTests(SynchronousTestCase):
         with self.assertRaises(ValueError):
             Verifier([], SALT)
 
+    def test_replaced(self) -> None:
+        """Secrets can be replaced in a verifier that others hold, but not by none."""
+        new, old = b"new", b"old"
+        verifier = Verifier([old], SALT)
+        signed = AUTH._replace(signature=sign(old, SALT, AUTH))
+        verifier.replace([new, old])
+        self.assertEqual(verifier.verify(signed), 1)
+        verifier.replace([new])
+        self.assertIsNone(verifier.verify(signed))
+        with self.assertRaises(ValueError):
+            verifier.replace([])
+        self.assertEqual(verifier.verify(AUTH._replace(signature=sign(new, SALT, AUTH))), 0)
+
     def test_several_secrets(self) -> None:
         """While secrets are being changed the old and the new are good, and it is told which it was."""
         old, new, other = b"old", b"new", b"other"
