@@ -338,13 +338,13 @@ def _sweeps(config: Config, sessions: Sessions, router: Router, approvals: Appro
     usual = {
         "ids and signatures": stages.gate.sweep,
         "idle clients in the penalty box's count": lambda: stages.penalties.sweep(clock.seconds(), idle),
+        "idle devices and their rooms": approvals.forget_idle,
         "idle clients' take-overs": lambda: stages.registry.sweep(clock.seconds(), idle),
-        "idle devices and rooms": approvals.forget_idle,
     }
     emergency = {
         "bots' commands": router.forget_all,
         "closes": stages.closes.clear,
-        "devices and rooms of phones that are away": approvals.forget_absent,
+        "absent devices and their rooms": approvals.forget_absent,
     }
     return Sweeps(usual, emergency)
 

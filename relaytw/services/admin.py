@@ -11,16 +11,7 @@ from twisted.logger import Logger
 
 from relaytw import __version__
 from relaytw.admin.secrets import SecretsView
-from relaytw.admin.view import (
-    AuditRow,
-    CloseRow,
-    DeviceRow,
-    Forgotten,
-    Overview,
-    Page,
-    PenaltyRow,
-    RoomRow,
-)
+from relaytw.admin.view import AuditRow, CloseRow, DeviceRow, Forgotten, Overview, Page, PenaltyRow, RoomRow
 from relaytw.errors import Unavailable
 from relaytw.messages import ClientKey, PhoneInfo, Status
 from relaytw.services.approval_desk import ApprovalDesk

@@ -108,11 +108,12 @@ class FakeView:
         ]
         self.bot_settings = {"Weather": BotSettings("Weather", admins=frozenset({"b", "a"}), per_bot=5)}
         self.failure: Exception | None = None
-        self.forgotten: list[str] = []
-        self.secrets = FakeSecrets()
         self.asked: list[tuple[object, ...]] = []
         self.acts: list[tuple[str, ClientKey, str | None]] = []
         self.next: str | None = None
+        self.forgotten: list[str] = []
+
+        self.secrets = FakeSecrets()
 
     def ready(self) -> str | None:
         """Why not, or None."""

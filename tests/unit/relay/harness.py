@@ -177,9 +177,14 @@ class RelayTestCase(OwnFolder):
         """No call is due any more that has to do with a connection."""
         calls = [str(call) for call in self.clock.getDelayedCalls()]
         others = (
-            "_safely", "Retention", "RowWriter", "SettingsKeeper", "Refresher", "Outbox._wake",
+            "_safely",
+            "Retention",
+            "RowWriter",
+            "SettingsKeeper",
+            "Refresher",
+            "Outbox._wake",
             "Phone.answer",
-        )  # fmt: skip
+        )
         self.assertEqual([call for call in calls if not any(name in call for name in others)], [])
 
     def assertEmpty(self) -> None:
