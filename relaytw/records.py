@@ -66,7 +66,7 @@ def records(
         return WallClock(config.relay.timezone)
 
     chat_log = ChatLog(
-        writer=writer, rows=ChatRows(wall(), lambda: database.layout.message_bytes), now=now,
+        writer=writer, rows=ChatRows(wall()), now=now,
         text_chars=config.limits.text_chars,
         policy_of=_policies(keys.chat_log, settings_of), directive_of=directive_of,
     )  # fmt: skip
