@@ -66,7 +66,8 @@ def records(
         return WallClock(config.relay.timezone)
 
     chat_log = ChatLog(
-        writer=writer, rows=ChatRows(wall()), now=now, text_chars=config.limits.text_chars,
+        writer=writer, rows=ChatRows(wall()), now=now,
+        text_chars=config.limits.text_chars,
         policy_of=_policies(keys.chat_log, settings_of), directive_of=directive_of,
     )  # fmt: skip
     system = SystemMonitor(

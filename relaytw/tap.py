@@ -377,15 +377,15 @@ def _sweeps(
     usual = {
         "ids and signatures": stages.gate.sweep,
         "idle clients in the penalty box's count": lambda: stages.penalties.sweep(clock.seconds(), idle),
+        "idle devices and their rooms": approvals.forget_idle,
         "idle clients' take-overs": lambda: stages.registry.sweep(clock.seconds(), idle),
-        "idle devices and rooms": approvals.forget_idle,
     }
     if journal is not None:
         usual["files of the journal"] = journal.age_out
     emergency = {
         "bots' commands": router.forget_all,
         "closes": stages.closes.clear,
-        "devices and rooms of phones that are away": approvals.forget_absent,
+        "absent devices and their rooms": approvals.forget_absent,
     }
     return Sweeps(usual, emergency)
 

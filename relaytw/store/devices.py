@@ -10,18 +10,17 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import and_, bindparam, delete, func, insert, null, select, update
+from sqlalchemy import and_, bindparam, delete, func, null, select, update
 
 from relaytw.messages import ClientKey, Status
 from relaytw.store.connections import COLLISIONS
 from relaytw.store.schema import devices
-from relaytw.store.statements import Statement, Transaction, any_of, chunks, keys_of
+from relaytw.store.statements import Insert, Statement, Transaction, any_of, chunks, keys_of
 from relaytw.store.urls import Engine
 
 #: The longest names that the table holds, in characters.
 BOT_CHARS = 30
 DEVICE_CHARS = 100
-_ADDRESS_CHARS, _TYPE_CHARS, _VERSION_CHARS = 45, 50, 20
 #: What existing tables say of a device that nobody has set anything for.
 _USUAL_LINE_BYTES, _USUAL_WIDTH = 1_048_576, 900
 #: How many devices one statement asks for; of one alone it asks with a shorter one.
@@ -42,18 +41,13 @@ _LIKE = _ROW.where(_c.device_id == bindparam("device")).limit(20)
 #: Locking, so that what another connection has just written is seen.
 _HOLDERS = Statement(_LIKE, {Engine.MYSQL: _LIKE.with_for_update(read=True)})
 _BY_NUMBER = Statement(_ROW.where(_c.id == bindparam("number")))
-_INSERT = Statement(
-    insert(devices).values(
-        bot_name=bindparam("bot"),
-        device_id=bindparam("device"),
-        ip_address=bindparam("address"),
-        client_type=bindparam("kind"),
-        client_version=bindparam("version"),
-        status=bindparam("status"),
-        created_at=bindparam("at"),
-        updated_at=bindparam("at"),
-    )
-)
+_INSERT = Insert(
+    devices,
+    (
+        "bot_name", "device_id", "ip_address", "client_type", "client_version", "status", "created_at",
+        "updated_at",
+    ),
+)  # fmt: skip
 _SEEN = Statement(
     update(devices)
     .where(_c.id == bindparam("number"))
@@ -200,12 +194,9 @@ def register(transaction: Transaction, new: AskedDevice, status: Status, at: str
     bot, device = new.client
     if why := fault_of(new.client):
         return Conflict(why)
-    address, kind, version = _about(new)
+    address, kind, version = _about(transaction, new)
     try:
-        transaction.run(
-            _INSERT, bot=bot, device=device, address=address, kind=kind, version=version,
-            status=status.value, at=at,
-        )  # fmt: skip
+        _INSERT.run(transaction, [(bot, device, address, kind, version, status.value, at, at)])
     except COLLISIONS:
         return _holder(transaction, new.client)
     return StoredDevice(
@@ -217,10 +208,10 @@ def decide(
     transaction: Transaction, stored: StoredDevice, status: Status, reason: str | None, at: str
 ) -> StoredDevice:
     """Give a device this status; its next valid signature pins it anew."""
+    told = reason_for("kb_bot_devices", transaction, reason)
     transaction.run(
-        _DECIDE[status is Status.APPROVED],
-        number=stored.number, status=status.value, reason=reason, at=at,
-    )  # fmt: skip
+        _DECIDE[status is Status.APPROVED], number=stored.number, status=status.value, reason=told, at=at
+    )
     return stored._replace(word=status.value, reason=reason, uuid=None, updated_at=at)
 
 
@@ -294,16 +285,26 @@ def fault_of(client: ClientKey) -> str | None:
     return None
 
 
+def reason_for(table: str, transaction: Transaction, reason: str | None) -> object:
+    """A reason as this table can store it: some take no NULL."""
+    if reason is None:
+        return transaction.layout.nulls.get(table, {}).get("rejection_reason")
+    return transaction.layout.fit(f"{table}.rejection_reason", reason)[0]
+
+
 def _note_seen(transaction: Transaction, stored: StoredDevice, asked: AskedDevice) -> None:
     if asked.address is None:
         return
-    address, kind, version = _about(asked)
+    address, kind, version = _about(transaction, asked)
     if (stored.address, stored.kind, stored.version) != (address, kind, version):
         transaction.run(_SEEN, number=stored.number, address=address, kind=kind, version=version)
 
 
-def _about(asked: AskedDevice) -> tuple[str, str, str]:
-    return (asked.address or "")[:_ADDRESS_CHARS], asked.kind[:_TYPE_CHARS], asked.version[:_VERSION_CHARS]
+def _about(transaction: Transaction, asked: AskedDevice) -> tuple[str, str, str]:
+    fit = transaction.layout.fit
+    address, _ = fit("kb_bot_devices.ip_address", asked.address or "")
+    kind, _ = fit("kb_bot_devices.client_type", asked.kind)
+    return address, kind, fit("kb_bot_devices.client_version", asked.version)[0]
 
 
 def _holder(transaction: Transaction, client: ClientKey) -> StoredDevice | Conflict:

@@ -8,22 +8,21 @@ devices a row counts only if its names are, letter by letter, those that were as
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
-from sqlalchemy import and_, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import and_, bindparam, delete, func, or_, select, update
 
 from relaytw.messages import ClientKey, Status
 from relaytw.store.connections import COLLISIONS
-from relaytw.store.devices import Conflict, fault_of
+from relaytw.store.devices import Conflict, fault_of, reason_for
 from relaytw.store.schema import rooms
-from relaytw.store.statements import Statement, Transaction, any_of, chunks, keys_of
+from relaytw.store.statements import Insert, Statement, Transaction, any_of, chunks, keys_of
 from relaytw.store.urls import Engine
 
-#: The longest id and name that the table holds, in characters.
+#: The longest id that the table holds, in characters.
 ID_CHARS = 100
-NAME_CHARS = 255
 _DIGEST_BYTES = 16
 _SHORTENED = re.compile(
     rf".{{{ID_CHARS - 1 - 2 * _DIGEST_BYTES}}}~[0-9a-f]{{{2 * _DIGEST_BYTES}}}", re.DOTALL
@@ -45,16 +44,9 @@ _FIND_COMMON = {
 }
 _LIKE = _ROW.where(_c.room_id == bindparam("room")).limit(20)
 _HOLDERS = Statement(_LIKE, {Engine.MYSQL: _LIKE.with_for_update(read=True)})
-_INSERT = Statement(
-    insert(rooms).values(
-        room_id=bindparam("room"),
-        bot_name=bindparam("bot"),
-        device_id=bindparam("device"),
-        room_name=bindparam("name"),
-        status=bindparam("status"),
-        created_at=bindparam("at"),
-        updated_at=bindparam("at"),
-    )
+_FIND_ANY = {size: Statement(_ROW.where(any_of(_COMMON, size))) for size in (_FEW, _CHUNK)}
+_INSERT = Insert(
+    rooms, ("room_id", "bot_name", "device_id", "room_name", "status", "created_at", "updated_at")
 )
 _THIS = and_(
     _c.room_id == bindparam("room"),
@@ -190,21 +182,26 @@ def rows_of(client: ClientKey, room_id: str) -> Iterator[RowKey]:
 def find(transaction: Transaction, wanted: Collection[RoomKey]) -> dict[RoomKey, StoredRoom]:
     """The rows of these rooms, of those that have one."""
     candidates = {key: list(rows_of(*key)) for key in wanted}
-    rows = {row for some in candidates.values() for row in some}
-    there = _read(transaction, _FIND, [row for row in rows if row.device is not None])
-    left = {
-        (row.room_id, row.bot)
-        for some in candidates.values()
-        if not any(row in there for row in some)
-        for row in some
-    }
-    there |= _read(transaction, _FIND_COMMON, sorted(left))
+    there = _rows(transaction, candidates.values())
     found = {}
     for key, some in candidates.items():
         row = next((there[row] for row in some if row in there), None)
         if row is not None:
             found[key] = row
     return found
+
+
+def _rows(transaction: Transaction, candidates: Iterable[Sequence[RowKey]]) -> dict[RowKey, StoredRoom]:
+    if not transaction.layout.rooms_per_device:
+        # Whatever device a row names, it is the only one for its room, and so everybody's.
+        named = {(row.room_id, row.bot) for some in candidates for row in some}
+        rows = _read(transaction, _FIND_ANY, sorted(named))
+        return {key._replace(device=None): row for key, row in rows.items()}
+    some = list(candidates)
+    own = {row for each in some for row in each if row.device is not None}
+    there = _read(transaction, _FIND, list(own))
+    left = {(row.room_id, row.bot) for each in some if not any(row in there for row in each) for row in each}
+    return there | _read(transaction, _FIND_COMMON, sorted(left))
 
 
 def look_up(transaction: Transaction, asked: Sequence[AskedRoom], most: int, at: str) -> Answers:
@@ -225,23 +222,20 @@ def look_up(transaction: Transaction, asked: Sequence[AskedRoom], most: int, at:
             answers[key] = register(transaction, one, one.if_new, at)
     for one in asked:
         if (row := known.get((one.client, one.room_id))) is not None and one.name:
-            _rename(transaction, row, one.name[:NAME_CHARS])
+            _rename(transaction, row, _fitting(transaction, one.name))
     return Answers([answers.get((one.client, one.room_id)) for one in asked], dropped)
 
 
 def register(transaction: Transaction, new: AskedRoom, status: Status, at: str) -> StoredRoom | Conflict:
     """Give a room its row, or say why that cannot be."""
-    bot, device = new.client
     if why := fault_of(new.client):
         return Conflict(why)
-    name = (new.name or new.room_id)[:NAME_CHARS]
+    name = _fitting(transaction, new.name or new.room_id)
+    key = _new_key(transaction, new)
     try:
-        transaction.run(
-            _INSERT, room=new.room_id, bot=bot, device=device, name=name, status=status.value, at=at
-        )
+        _INSERT.run(transaction, [(*key, name, status.value, at, at)])
     except COLLISIONS:
-        return _holder(transaction, new)
-    key = RowKey(new.room_id, bot, device)
+        return _holder(transaction, new, key)
     return StoredRoom(key, name, status.value, None, None, None, 0, 0, at, at)
 
 
@@ -249,8 +243,9 @@ def decide(
     transaction: Transaction, stored: StoredRoom, status: Status, reason: str | None, at: str
 ) -> StoredRoom:
     """Give a room this status."""
+    told = reason_for("kb_rooms", transaction, reason)
     transaction.run(
-        _DECIDE[status is Status.APPROVED], **_named(stored.key), status=status.value, reason=reason, at=at
+        _DECIDE[status is Status.APPROVED], **_named(stored.key), status=status.value, reason=told, at=at
     )
     return stored._replace(word=status.value, reason=reason, updated_at=at)
 
@@ -335,14 +330,27 @@ def _named(key: RowKey) -> dict[str, Any]:
     return {"room": key.room_id, "bot": key.bot, "device": key.device}
 
 
-def _holder(transaction: Transaction, new: AskedRoom) -> StoredRoom | Conflict:
-    held = [_stored(row) for row in transaction.all(_HOLDERS, room=new.room_id)]
-    own = RowKey(new.room_id, *new.client)
+def _fitting(transaction: Transaction, name: str) -> str:
+    return transaction.layout.fit("kb_rooms.room_name", name)[0]
+
+
+def _new_key(transaction: Transaction, new: AskedRoom) -> RowKey:
+    """The key of a new row; where rooms are keyed by less it is as the servers before wrote it."""
+    layout = transaction.layout
+    bot, device = new.client
+    if layout.rooms_per_device:
+        return RowKey(new.room_id, bot, device)
+    *_, common = rows_of(new.client, new.room_id)
+    return common if layout.room_key == ("room_id",) else RowKey(new.room_id, bot, None)
+
+
+def _holder(transaction: Transaction, new: AskedRoom, own: RowKey) -> StoredRoom | Conflict:
+    held = [_stored(row) for row in transaction.all(_HOLDERS, room=own.room_id)]
     for stored in held:
         if stored.key == own:
             return stored
     for stored in held:
-        if stored.key.room_id == new.room_id:
+        if stored.key.room_id == own.room_id:
             owner = f"{stored.key.bot}@{stored.key.device}" if stored.key.device else f"bot {stored.key.bot}"
             return Conflict(
                 f"room {new.room_id} is {owner}'s in this database, which allows each room once; make its "

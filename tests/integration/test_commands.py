@@ -55,7 +55,7 @@ async def test_approving_a_live_phone(site: Site) -> None:
     await done(site, "devices", "approve", "my bot", "phone")
     phone.wire.say("our room", "# echo still too early", channel_id="123")
     await eventually(lambda: b"relayctl rooms approve" in relay.out, "a hint")
-    hint = re.search(rb"relayctl rooms approve '(.*)' (\S+) (\S+)", relay.out)
+    hint = re.search(rb"relayctl rooms approve '(.*)' (\S+) (\S+)\)", relay.out)
     assert hint is not None
     assert [word.decode() for word in hint.groups()] == ["my bot", "phone", "123"]
     assert "our room" in await done(site, "rooms", "list", "--status", "pending")

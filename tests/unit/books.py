@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
 
 from relaytw.admin.view import DeviceRow, RoomRow
 from relaytw.codes import Codes
@@ -119,3 +120,47 @@ def done(work: Coroutine[Any, Any, T]) -> T:
     if hasattr(results[0], "raiseException"):
         results[0].raiseException()
     return results[0]  # type: ignore[no-any-return]
+
+
+class BooksCase(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.clock.advance(1_000_000)
+        self.books = self.make()
+
+    def make(self, books: Books | None = None, **settings: Any) -> Books:
+        """Approvals with these settings, over the same tables as others if they are given."""
+        made = Books(self.clock, books.database if books else None, **settings)
+        made.real.startService()
+        made.audit.startService()
+        self.addCleanup(made.real.stopService)
+        return made
+
+    def refresh(self, seconds: float = 2.0) -> None:
+        """Let the approvals look at the tables."""
+        self.books.pass_time(seconds)
+
+    def stored(self, books: Books | None = None) -> list[tuple[str, str]]:
+        """The devices in the table, with their status."""
+        rows = (books or self.books).database.rows("SELECT device_id, status FROM kb_bot_devices ORDER BY id")
+        return [(device, status) for device, status in rows]
+
+    def asked(self, client: ClientKey = PHONE) -> list[Device]:
+        """What a handshake of this client is answered with, as soon as it is."""
+        answers: list[Device] = []
+        found = self.books.real.device(handshake(client), "10.0.0.2:1")
+        if isinstance(found, Deferred):
+            found.addCallback(answers.append)
+        else:
+            answers.append(found)
+        return answers
+
+    def asked_room(self, room_id: str = "7") -> list[Room]:
+        """The same for a message of a room."""
+        answers: list[Room] = []
+        found = self.books.real.room(PHONE, room_id, "family")
+        if isinstance(found, Deferred):
+            found.addCallback(answers.append)
+        else:
+            answers.append(found)
+        return answers

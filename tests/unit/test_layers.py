@@ -212,7 +212,7 @@ class CheckTests(SynchronousTestCase):
         self.assert_fault({"relaytw.cli.status": {"relaytw.services.sessions"}}, "must not know")
         for module in ("relaytw.gate", "relaytw.bots.router", "relaytw.protocols.wire.reading"):
             self.assertTrue(
-                any("must not know" in fault for fault in faults({module: {"relaytw.store.memory"}}))
+                any("must not know" in fault for fault in faults({module: {"relaytw.store.rooms"}}))
             )
 
     def test_cycle(self) -> None:

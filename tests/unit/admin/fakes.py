@@ -112,11 +112,12 @@ class FakeView:
         ]
         self.bot_settings = {"Weather": BotSettings("Weather", admins=frozenset({"b", "a"}), per_bot=5)}
         self.failure: Exception | None = None
-        self.forgotten: list[str] = []
-        self.secrets = FakeSecrets()
         self.asked: list[tuple[object, ...]] = []
         self.acts: list[tuple[str, ClientKey, str | None]] = []
         self.next: str | None = None
+        self.forgotten: list[str] = []
+
+        self.secrets = FakeSecrets()
         self.away: str | None = None
         self.books = JournalRow(
             "normal", None, (SegmentRow("00000001.log", 2048, 3),), 2048, 3, 1500, 940.0, 1, 2, 4

@@ -11,7 +11,6 @@ from relaytw.gate import Room
 from relaytw.messages import Media, Status
 from relaytw.services.writer import GATHER
 from relaytw.settings import BotSettings, ChatLogPolicy, RoomSettings
-from tests.unit.books import done
 from tests.unit.relay.harness import BOT, RelayTestCase
 from tests.unit.relay.test_lookups import SlowTestCase
 
@@ -71,14 +70,14 @@ class ChatTests(RecordsTestCase):
     def test_restricted(self) -> None:
         """What a phone says that is not approved yet is written down."""
         phone = self.proven()
-        done(self.relay.operator.set_device(self.key(), Status.PENDING))
+        self.set_device(Status.PENDING)
         phone.say("hello?")
         self.assertEqual(self.rows(), [("hello?", 0)])
 
     def test_room_not_approved(self) -> None:
         """So is what is said in a room that is not approved."""
         phone = self.proven()
-        done(self.relay.operator.set_room(self.key(), "room", Status.BLOCKED, register=True))
+        self.set_room(Status.BLOCKED)
         phone.say("hello?")
         self.assertEqual((self.texts(), self.heard_texts()), (["hello?"], []))
 
@@ -168,7 +167,7 @@ class NothingTests(RecordsTestCase):
         """Where nothing is kept no row is made, of a pending phone's chat neither."""
         phone = self.proven()
         phone.say("# echo 1")
-        done(self.relay.operator.set_device(self.key(), Status.PENDING))
+        self.set_device(Status.PENDING)
         phone.say("# echo 2")
         self.assertEqual((self.rows(), phone.texts), ([], ["에코: 1"]))
 

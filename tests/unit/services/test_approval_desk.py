@@ -5,8 +5,7 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred
 
 from relaytw.messages import ClientKey, Status
-from tests.unit.books import PHONE, done
-from tests.unit.services.test_approvals import BooksCase
+from tests.unit.books import PHONE, BooksCase, done
 
 
 class ListTests(BooksCase):

@@ -11,8 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from relaytw.messages import ClientKey, Status
 from relaytw.store.times import WallClock
-from tests.unit.books import PHONE, Books, handshake
-from tests.unit.services.test_approvals import BooksCase
+from tests.unit.books import PHONE, Books, BooksCase, handshake
 
 
 class ChangeTests(BooksCase):
