@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred
 
 from relaytw.config import Config
 from relaytw.gate import Room
@@ -54,7 +53,7 @@ def records(
     settings_of: SettingsOf,
     directive_of: Callable[[str, str], str],
     busy: Callable[[], tuple[int, int]],
-    audit: Callable[[str], Deferred[None]],
+    forgotten: Callable[[str, str], None],
 ) -> Records:
     """The rows' writer and all who write by it; `busy` gives the connections and what waits in the queue."""
     keys, monitor, name = config.database, config.monitor, config.relay.name
@@ -67,7 +66,8 @@ def records(
         return WallClock(config.relay.timezone)
 
     chat_log = ChatLog(
-        writer=writer, rows=ChatRows(wall()), now=now, text_chars=config.limits.text_chars,
+        writer=writer, rows=ChatRows(wall()), now=now,
+        text_chars=config.limits.text_chars,
         policy_of=_policies(keys.chat_log, settings_of), directive_of=directive_of,
     )  # fmt: skip
     system = SystemMonitor(
@@ -91,7 +91,7 @@ def records(
         writer,
         chat_log,
         PingLog(writer, PingRows(wall(), name), sampler, now),
-        Forgetting(database, writer, wall(), answered_within, audit),
+        Forgetting(database, writer, wall(), answered_within, forgotten),
         services,
     )
 

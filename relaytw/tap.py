@@ -18,7 +18,6 @@ from typing import Any, ClassVar, TypeVar
 
 from twisted.application.service import IService
 from twisted.application.strports import service as listening_service
-from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
 from twisted.logger import Logger
 from twisted.python import usage
@@ -37,7 +36,7 @@ from relaytw.metrics import Metrics
 from relaytw.protocols.bridge import BridgeFactory
 from relaytw.records import housekeeping, records
 from relaytw.services.acceptance import Acceptance
-from relaytw.services.admin import OPERATOR, Operator
+from relaytw.services.admin import Operator
 from relaytw.services.approval_desk import ApprovalDesk
 from relaytw.services.approvals import Approvals
 from relaytw.services.audit import AuditWriter
@@ -50,7 +49,6 @@ from relaytw.services.machine import MachineService, ThisMachine
 from relaytw.services.ordered import OrderedServices
 from relaytw.services.pings import Pings
 from relaytw.services.sessions import Sessions
-from relaytw.store.bot_settings import note
 from relaytw.store.database import TransactionService
 from relaytw.store.times import WallClock
 
@@ -243,7 +241,9 @@ def assemble(
     threads = wiring.threads(config, reactor)
     kept = records(
         config, reactor, now, database, metrics, machine=machine, busy=reach.busy,
-        audit=_auditor(database, now), settings_of=settings.settings_of, directive_of=router.directive_of,
+
+        forgotten=lambda actor, detail: audit.note(audit.act(actor, "forget", detail=detail)),
+        settings_of=settings.settings_of, directive_of=router.directive_of,
     )  # fmt: skip
     dispatcher = Dispatcher(
         clock=reactor,
@@ -306,7 +306,7 @@ def assemble(
         forgetting=kept.forgetting,
         settings=settings,
         keeper=keeper,
-        secrets=wiring.secrets(config, reactor, keys, gate, sessions, now),
+        secrets=wiring.secrets(config, reactor, keys, gate, sessions, audit, now),
         now=now,
     )
     factory = BridgeFactory(sessions)
@@ -347,15 +347,6 @@ def _sweeps(config: Config, sessions: Sessions, router: Router, approvals: Appro
         "absent devices and their rooms": approvals.forget_absent,
     }
     return Sweeps(usual, emergency)
-
-
-def _auditor(database: TransactionService, now: Callable[[], float]) -> Callable[[str], Deferred[None]]:
-    """Writes down that somebody was forgotten."""
-
-    def audit(detail: str) -> Deferred[None]:
-        return database.run(note, OPERATOR, "forget", None, detail, int(now() * 1000))
-
-    return audit
 
 
 def _usable(key: str, make: Callable[[], S]) -> S:

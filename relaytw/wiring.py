@@ -127,7 +127,13 @@ def gate(config: Config, keys: Keyring, approvals: Approvals, now: Callable[[], 
 
 
 def secrets(
-    config: Config, reactor: Any, keys: Keyring, gate: Gate, sessions: Sessions, now: Callable[[], float]
+    config: Config,
+    reactor: Any,
+    keys: Keyring,
+    gate: Gate,
+    sessions: Sessions,
+    audit: AuditWriter,
+    now: Callable[[], float],
 ) -> SecretKeeper:
     """What rotates and retires secrets while the relay runs."""
     return SecretKeeper(
@@ -137,6 +143,7 @@ def secrets(
         disconnect=sessions.roster.disconnect,
         in_thread=lambda work: deferToThreadPool(reactor, reactor.getThreadPool(), work),
         required=config.auth.required,
+        note=lambda actor, act: audit.note(audit.act(actor, act)),
         now=now,
     )
 

@@ -64,11 +64,11 @@ class AdminApi:
             Route("POST", "/api/v1/rooms/status", self.set_room, RoomStatus, RoomStatus, act=True),
             Route("GET", "/api/v1/audit", self.audit, returns=Listing[Act], query=PageQuery),
             Route("GET", "/api/v1/bots", self.bots, returns=Listing[Bot]),
-            Route("POST", "/api/v1/bots/settings", self.set_bot, BotChange, Bot),
+            Route("POST", "/api/v1/bots/settings", self.set_bot, BotChange, Bot, act=True),
             Route("GET", "/api/v1/closes", self.closes, returns=Listing[Close]),
             Route("GET", "/api/v1/penalties", self.penalties, returns=Listing[Penalty]),
             Route("POST", "/api/v1/penalties/lift", self.lift_penalty, Client, Client, act=True),
-            Route("POST", "/api/v1/forget", self.forget, Person, Forgotten),
+            Route("POST", "/api/v1/forget", self.forget, Person, Forgotten, act=True),
             *SecretsApi(self._view.secrets).routes(),
         ]
 
@@ -150,17 +150,13 @@ class AdminApi:
         """Every bot that has settings of its own."""
         return Listing([Bot.of(settings) for settings in self._view.bots()])
 
-    async def set_bot(self, wanted: BotChange) -> Bot:
+    async def set_bot(self, wanted: BotChange, actor: str) -> Bot:
         """Change some of a bot's settings, at once for live connections."""
         values = wanted.values()
         if not values:
             raise Problem(400, "nothing_to_change", "name at least one setting")
-        try:
-            settings = await self._view.set_bot(wanted.bot, values, register=wanted.register)
-        except ValueError as error:
-            raise Problem(400, "bad_setting", str(error)) from error
-        except Unavailable as error:
-            raise Problem(503, "unavailable", str(error)) from error
+        with _problems("bad_setting", 400):
+            settings = await self._view.set_bot(wanted.bot, values, actor, register=wanted.register)
         if settings is None:
             raise Problem(404, "unknown_bot", f"no bot {wanted.bot} was seen yet")
         return Bot.of(settings)
@@ -179,14 +175,12 @@ class AdminApi:
             raise Problem(404, "no_penalty", f"{client.key} is not in the penalty box")
         return client
 
-    async def forget(self, person: Person) -> Forgotten:
+    async def forget(self, person: Person, actor: str) -> Forgotten:
         """Delete some of what a person said and was answered; ask again while there is more."""
         if not person.user_hash.strip():
             raise Problem(400, "bad_request", "an empty user_hash names nobody")
-        try:
-            return Forgotten.of(await self._view.forget(person.user_hash))
-        except Unavailable as error:
-            raise Problem(503, "unavailable", str(error)) from error
+        with _problems("bad_request", 400):
+            return Forgotten.of(await self._view.forget(person.user_hash, actor))
 
 
 @contextmanager

@@ -83,8 +83,8 @@ class SecretsView(Protocol):
     def status(self) -> SecretsStatus:
         """How many are valid for whom, and who uses which."""
 
-    def rotate(self) -> Awaitable[SecretRotated]:
+    def rotate(self, actor: str) -> Awaitable[SecretRotated]:
         """Make a new secret that is valid together with the old one.  Raises SecretRefused."""
 
-    def retire(self, *, force: bool) -> Awaitable[SecretRetired]:
+    def retire(self, actor: str, *, force: bool) -> Awaitable[SecretRetired]:
         """End the old secret.  Raises SecretRefused."""

@@ -192,7 +192,7 @@ class RelayView(Protocol):
         """Every bot that has settings of its own, by name."""
 
     def set_bot(
-        self, bot: str, values: Mapping[str, object], *, register: bool = False
+        self, bot: str, values: Mapping[str, object], actor: str, *, register: bool = False
     ) -> Awaitable[BotSettings | None]:
         """Change these of a bot's settings, at once for live connections; the settings it has then.
 
@@ -212,7 +212,7 @@ class RelayView(Protocol):
     def disconnect(self, client: ClientKey, actor: str) -> bool:
         """Close a client's connection; False if it is not connected."""
 
-    def forget(self, user_hash: str) -> Awaitable[Forgotten]:
+    def forget(self, user_hash: str, actor: str) -> Awaitable[Forgotten]:
         """Delete some of what a person said and was answered; to be asked again while there is more.
 
         Fails with `Unavailable`, with a sentence for the operator, while that cannot be done.

@@ -15,7 +15,7 @@ from relaytw.admin.view import AuditRow, CloseRow, DeviceRow, Forgotten, Overvie
 from relaytw.errors import Unavailable
 from relaytw.messages import ClientKey, PhoneInfo, Status
 from relaytw.services.approval_desk import ApprovalDesk
-from relaytw.services.audit import AuditWriter
+from relaytw.services.audit import OPERATOR, AuditWriter
 from relaytw.services.bot_settings import SettingsKeeper
 from relaytw.services.dispatcher import Dispatcher
 from relaytw.services.forgetting import Forgetting
@@ -24,9 +24,6 @@ from relaytw.services.sessions import Sessions
 from relaytw.services.writer import RowWriter
 from relaytw.settings import BotSettings, public_name
 from relaytw.store.database import DatabaseAway, Transactions
-
-#: Who acts by the admin API, as the audit table names him.
-OPERATOR = "operator"
 
 
 class Operator(Service):
@@ -175,13 +172,13 @@ class Operator(Service):
         return self._settings.everyone()
 
     async def set_bot(
-        self, bot: str, values: Mapping[str, object], *, register: bool = False
+        self, bot: str, values: Mapping[str, object], actor: str = OPERATOR, *, register: bool = False
     ) -> BotSettings | None:
         """Change these of a bot's settings, at once for live connections; None if it is unknown."""
-        settings = await self._keeper.set_bot(bot, values, OPERATOR, register=register)
+        settings = await self._keeper.set_bot(bot, values, actor, register=register)
         if settings is not None:
             names = ", ".join(map(public_name, values))
-            self._act(OPERATOR, "settings of {bot} are changed: {names}", bot=bot, names=names)
+            self._act(actor, "settings of {bot} are changed: {names}", bot=bot, names=names)
         return settings
 
     def closes(self) -> Sequence[CloseRow]:
@@ -213,10 +210,10 @@ class Operator(Service):
             self._audit.note(self._audit.act(actor, "disconnect", client))
         return closed
 
-    async def forget(self, user_hash: str) -> Forgotten:
+    async def forget(self, user_hash: str, actor: str = OPERATOR) -> Forgotten:
         """Delete some of what a person said and was answered; to be asked again while there is more."""
         try:
-            forgotten = await self._forgetting.forget(user_hash)
+            forgotten = await self._forgetting.forget(user_hash, actor)
         except DatabaseAway as away:
             raise Unavailable(f"nothing can be deleted while the database is away: {away}") from away
         return forgotten

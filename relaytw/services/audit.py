@@ -17,6 +17,8 @@ from relaytw.store.audit import Act
 from relaytw.store.database import DatabaseAway, Transactions
 from relaytw.store.statements import Transaction
 
+#: Who acts by the admin API without giving a name.
+OPERATOR = "operator"
 #: Seconds before what could not be written is tried again.
 RETRY = 2.0
 _BATCH = 200

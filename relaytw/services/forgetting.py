@@ -23,20 +23,23 @@ Forgetter = Callable[[str], Deferred[int]]
 
 
 class Forgetting:
-    """Deletes the chat of one person; answers come at most `answered_within` seconds after the message."""
+    """Deletes the chat of one person; answers come at most `answered_within` seconds after the message.
+
+    `note` writes down who had how much forgotten.
+    """
 
     def __init__(
         self, database: Transactions, writer: RowWriter, wall: WallClock, answered_within: float,
-        audit: Callable[[str], Deferred[None]],
+        note: Callable[[str, str], None],
     ) -> None:  # fmt: skip
         self.others: list[Forgetter] = []
         self._database = database
         self._writer = writer
         self._wall = wall
         self._answered_within = answered_within
-        self._audit = audit
+        self._note = note
 
-    async def forget(self, user_hash: str) -> Forgotten:
+    async def forget(self, user_hash: str, actor: str) -> Forgotten:
         """Forget some of what this person said; fails with `DatabaseAway`.
 
         To be asked again while there is more.
@@ -54,5 +57,5 @@ class Forgetting:
         if not more:
             for forgetter in self.others:
                 questions += await forgetter(user_hash)
-        await self._audit(f"{user_hash[:SHOWN]}…: {questions} messages and {answers} answers to them")
+        self._note(actor, f"{user_hash[:SHOWN]}…: {questions} messages and {answers} answers to them")
         return Forgotten(questions, answers, more)

@@ -22,6 +22,7 @@ from relaytw.credentials import KeptSecret, Ring
 from relaytw.gate import Gate
 from relaytw.keyring import Keyring
 from relaytw.messages import ClientKey
+from relaytw.services.audit import OPERATOR
 
 #: A relay that has started so many seconds ago has heard every phone that is switched on.
 SETTLING = 600.0
@@ -33,8 +34,8 @@ class SecretKeeper:
     """Implements `relaytw.admin.secrets.SecretsView`.
 
     `in_thread` runs what waits for the disk, `now` gives seconds since the epoch, `disconnect` closes a
-    client's connection.  What is written is written before it counts: whatever the disk refuses changes
-    nothing.
+    client's connection, `note` writes down who did what.  What is written is written before it counts:
+    whatever the disk refuses changes nothing.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class SecretKeeper:
         disconnect: Callable[[ClientKey], object],
         in_thread: InThread,
         required: bool,
+        note: Callable[[str, str], None],
         now: Callable[[], float],
     ) -> None:
         self._keyring = keyring
@@ -54,6 +56,7 @@ class SecretKeeper:
         self._disconnect = disconnect
         self._in_thread = in_thread
         self._required = required
+        self._note = note
         self._now = now
         self._started_at = now()
         self._busy = False
@@ -74,7 +77,7 @@ class SecretKeeper:
         sets = [self._set(ring, bots, users[ring]) for ring, bots in named.items()]
         return SecretsStatus(self._required, self._started_at, self._keyring.signers.forgotten, sets)
 
-    def rotate(self) -> Deferred[SecretRotated]:
+    def rotate(self, actor: str = OPERATOR) -> Deferred[SecretRotated]:
         """Make a new secret that is valid together with the old one.
 
         Raises SecretRefused when the secret is configured elsewhere, when an old one is still
@@ -86,9 +89,9 @@ class SecretKeeper:
                 "old_secret_valid",
                 "the secret before this one is still valid; end it first: relayctl secret retire",
             )
-        return self._change(partial(kept.rotate, common.secrets[0]), partial(self._rotated, kept))
+        return self._change(partial(kept.rotate, common.secrets[0]), partial(self._rotated, actor, kept))
 
-    def retire(self, *, force: bool) -> Deferred[SecretRetired]:
+    def retire(self, actor: str = OPERATOR, *, force: bool) -> Deferred[SecretRetired]:
         """End the old secret, and the connections of those who signed with it last.
 
         Raises SecretRefused when there is none, when it is configured elsewhere, when somebody may
@@ -100,7 +103,7 @@ class SecretKeeper:
         doubt = None if force else self._doubt()
         if doubt is not None:
             raise SecretRefused("secret_in_use", doubt)
-        return self._change(kept.retire, self._retired)
+        return self._change(kept.retire, partial(self._retired, actor))
 
     def _set(self, ring: Ring, bots: list[str], users: list[SecretUser]) -> SecretSet:
         old = [user for user in users if user.secret > 0]
@@ -163,25 +166,27 @@ class SecretKeeper:
         self._busy = False
         return result
 
-    def _rotated(self, kept: KeptSecret, secrets: tuple[bytes, ...]) -> SecretRotated:
+    def _rotated(self, actor: str, kept: KeptSecret, secrets: tuple[bytes, ...]) -> SecretRotated:
         self._keyring.rotated(self._keyring.credentials.common, secrets)
         self._gate.secrets_changed()
         self._rotated_at = self._now()
+        self._note(actor, "rotate secret")
         self._log.info(
-            "operator: a new secret is valid, {path}; so is the old one until it is retired",
-            path=str(kept.path),
-        )
+            "{actor}: a new secret is valid, {path}; so is the old one until it is retired",
+            actor=actor, path=str(kept.path),
+        )  # fmt: skip
         return SecretRotated(str(kept.path.absolute()), str(kept.old_path.absolute()), self._rotated_at)
 
-    def _retired(self, _: object) -> SecretRetired:
+    def _retired(self, actor: str, _: object) -> SecretRetired:
         locked_out = self._old_users()
         self._keyring.retired(self._keyring.credentials.common)
         self._gate.secrets_changed()
         self._rotated_at = None
+        self._note(actor, "retire secret")
         self._log.info(
-            "operator: the old secret is retired; {count} clients had signed with it last",
-            count=len(locked_out),
-        )
+            "{actor}: the old secret is retired; {count} clients had signed with it last",
+            actor=actor, count=len(locked_out),
+        )  # fmt: skip
         for user in locked_out:
             # What they have proven they have proven with a secret that may be anybody's: no reply is theirs.
             self._disconnect(ClientKey(user.bot, user.device))
@@ -192,5 +197,5 @@ class SecretKeeper:
         if not isinstance(error, OSError):
             failure.raiseException()
         text = f"the state folder cannot be written ({error}); the secrets are as they were"
-        self._log.error("operator: {text}", text=text)
+        self._log.error("{text}", text=text)
         raise SecretRefused("state_unwritable", text) from error

@@ -21,8 +21,8 @@ from relaytw.metrics import Metrics
 from relaytw.store.database import DatabaseAway, Transactions
 from relaytw.store.rows import Refusal, Row, RowKind, write_rows
 
-#: Seconds for which rows are gathered before they are written.
-GATHER = 0.1
+#: Seconds for which rows are gathered before they are written; small bursts keep the reactor from waiting.
+GATHER = 0.05
 #: Seconds until a batch is tried again, doubled each time up to the last.
 FIRST_RETRY = 0.25
 LAST_RETRY = 5.0

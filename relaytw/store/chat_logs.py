@@ -25,7 +25,7 @@ COLUMNS = (
     "trace_id", "is_cut",
 )  # fmt: skip
 USER_HASH, MESSAGE, TRACE = (COLUMNS.index(name) for name in ("user_hash", "message", "trace_id"))
-CHAT_LOGS = RowKind(table.name, Insert(table, COLUMNS), MESSAGE)
+CHAT_LOGS = RowKind(table.name, Insert(table, COLUMNS), MESSAGE, COLUMNS.index("is_cut"))
 
 #: Bytes of a message in UTF-8 that fit into a statement whatever the server's `max_allowed_packet` is.
 MOST_BYTES = 500_000
@@ -34,6 +34,8 @@ PLACEHOLDERS = frozenset(
     {"사진", "동영상", "이모티콘", "음성메시지", "(사진)", "(동영상)", "(이모티콘)", "삭제된 메시지입니다.",
      "사진을 보냈습니다.", "동영상을 보냈습니다.", "이모티콘을 보냈습니다.", "Photo", "Video", "Emoticon"}
 )  # fmt: skip
+#: How many names of a kind are kept.
+_NAMES = 2_000
 #: A letter or a digit of any script; looked for in the beginning of a text alone.
 _WORD = re.compile(r"[^\W_]")
 _LOOKED_AT = 1000
@@ -41,12 +43,32 @@ _LOOKED_AT = 1000
 _EARLIEST = datetime(1970, 1, 1)  # noqa: DTZ001 (phones give wall time)
 
 
-class ChatRows:
-    """Makes rows; times are of the zone of `wall`, messages are cut to `message_bytes` in UTF-8."""
+class _Names(dict[str | None, str]):
+    """Names as their column stores them, kept for the next row: rooms and people say more than one thing."""
 
-    def __init__(self, wall: WallClock, message_bytes: int = 16 * 1024 * 1024) -> None:
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self._width = width
+
+    def __missing__(self, name: str | None) -> str:
+        stored = storable(name or "", self._width)
+        if len(self) >= _NAMES:
+            self.clear()
+        if name is None or len(name) <= self._width:
+            self[name] = stored
+        return stored
+
+
+class ChatRows:
+    """Makes rows; times are of the zone of `wall`, messages are cut to `MOST_BYTES` in UTF-8.
+
+    What an old column cannot hold of them is cut when they are written.
+    """
+
+    def __init__(self, wall: WallClock) -> None:
         self._wall = wall
-        self._most = min(message_bytes, MOST_BYTES)
+        self._channels, self._people = _Names(50), _Names(100)
+        self._rooms, self._directives = _Names(255), _Names(30)
         self._phone_time = ""
         self._phone_time_stored: str | None = None
 
@@ -55,18 +77,18 @@ class ChatRows:
     ) -> Row:
         """The row of a chat message that came in `at` so many seconds since the epoch."""
         text, now = chat.text, self._wall.text(at)
-        message, is_cut = self._fitting(text) if with_text else ("", 0)
+        message, is_cut = _fitting(text) if with_text else ("", 0)
         if chat.timestamp != self._phone_time:
             self._note_phone_time(chat.timestamp)
         return (
-            storable(chat.channel_id or "", 50),
-            storable(chat.user_hash or "", 100),
-            storable(chat.room, 255),
-            storable(chat.sender, 100),
+            self._channels[chat.channel_id],
+            self._people[chat.user_hash],
+            self._rooms[chat.room],
+            self._people[chat.sender],
             message,
-            storable(directive, 30),
+            self._directives[directive],
             "command" if directive else "text",
-            is_meaningful(text),
+            1 if directive else is_meaningful(text),
             client.bot,
             1 if chat.is_mention else 0,
             1 if chat.is_group_chat else 0,
@@ -85,11 +107,11 @@ class ChatRows:
     def answer(self, message: Message, part: Part, at: float, chars: int, *, with_text: bool) -> Row:
         """The row of one part of an answer, of which the phone gets at most `chars` characters."""
         text, now, client = in_words(part), self._wall.text(at), message.client
-        shown, is_cut = self._fitting(text[:chars]) if with_text else ("", 0)
+        shown, is_cut = _fitting(text[:chars]) if with_text else ("", 0)
         return (
-            storable(message.channel_id or "", 50),
+            self._channels[message.channel_id],
             "",
-            storable(message.room, 255),
+            self._rooms[message.room],
             client.bot,
             shown,
             "",
@@ -110,15 +132,6 @@ class ChatRows:
             1 if with_text and len(text) > chars else is_cut,
         )
 
-    def _fitting(self, text: str) -> tuple[str, int]:
-        text = storable(text, len(text))
-        if len(text) * 4 <= self._most:
-            return text, 0
-        data = text.encode()
-        if len(data) <= self._most:
-            return text, 0
-        return data[: self._most].decode("utf-8", "ignore"), 1
-
     def _note_phone_time(self, given: str) -> None:
         # Phones say the same second again and again.
         self._phone_time, self._phone_time_stored = given, None
@@ -130,6 +143,17 @@ class ChatRows:
                 self._phone_time_stored = self._wall.text(at.timestamp())
         except (ValueError, OverflowError):
             return
+
+
+def _fitting(text: str) -> tuple[str, int]:
+    if not text.isprintable():
+        text = storable(text, len(text))
+    if len(text) * 4 <= MOST_BYTES:
+        return text, 0
+    data = text.encode()
+    if len(data) <= MOST_BYTES:
+        return text, 0
+    return data[:MOST_BYTES].decode("utf-8", "ignore"), 1
 
 
 def is_meaningful(text: str) -> int:

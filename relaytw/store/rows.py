@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from relaytw.store.connections import in_words, means_away
+from relaytw.store.layout import FRESH, Layout, TextColumn
 from relaytw.store.statements import Insert, Transaction
 
 Row = tuple[Any, ...]
@@ -23,11 +24,15 @@ _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RowKind:
-    """A table that rows are written to; `long` is the place of the value that may be long, if one may."""
+    """A table that rows are written to; `long` is the place of the value that may be long, if one may.
+
+    `cut` is that of the flag that says that the long value did not fit.
+    """
 
     table: str
     insert: Insert
     long: int | None = None
+    cut: int | None = None
 
 
 class Refusal(NamedTuple):
@@ -43,7 +48,7 @@ Batch = Sequence[tuple[RowKind, Sequence[Row]]]
 
 def write_rows(transaction: Transaction, batch: Batch) -> list[Refusal]:
     """Write every row that the database takes; those it does not."""
-    refusals = (_write(transaction, kind, rows) for kind, rows in batch)
+    refusals = (_write(transaction, kind, _fitting(transaction.layout, kind, rows)) for kind, rows in batch)
     return [refusal for refusal in refusals if refusal is not None]
 
 
@@ -52,6 +57,27 @@ def storable(text: str, width: int) -> str:
     if len(text) <= width and text.isprintable():
         return text
     return _UNSTORABLE.sub("\ufffd", text[:width])
+
+
+def _fitting(layout: Layout, kind: RowKind, rows: Sequence[Row]) -> Sequence[Row]:
+    """The rows as old columns can store them, which hold less than ours or know fewer characters."""
+    narrow = [
+        (place, column)
+        for place, name in enumerate(kind.insert.columns)
+        if (column := layout.texts.get(f"{kind.table}.{name}")) != FRESH.texts.get(f"{kind.table}.{name}")
+        and column is not None
+    ]
+    return [_fitted(kind, row, narrow) for row in rows] if narrow else rows
+
+
+def _fitted(kind: RowKind, row: Row, narrow: Sequence[tuple[int, TextColumn]]) -> Row:
+    values = list(row)
+    for place, column in narrow:
+        if isinstance(values[place], str):
+            values[place], was_cut = column.fit(values[place])
+            if was_cut and place == kind.long and kind.cut is not None:
+                values[kind.cut] = 1
+    return tuple(values)
 
 
 def _write(transaction: Transaction, kind: RowKind, rows: Sequence[Row]) -> Refusal | None:

@@ -79,13 +79,13 @@ class FakeSecrets:
         common = SecretSet("relay-state/secret", True, [], 2, 900.5, 3, old)
         return SecretsStatus(True, 800.0, 0, [common])
 
-    async def rotate(self) -> SecretRotated:
+    async def rotate(self, actor: str) -> SecretRotated:
         """As the relay does it."""
         if self.refusal is not None:
             raise self.refusal
         return SecretRotated("/state/secret", "/state/secret.old", 900.5)
 
-    async def retire(self, *, force: bool) -> SecretRetired:
+    async def retire(self, actor: str, *, force: bool) -> SecretRetired:
         """As the relay does it."""
         if self.refusal is not None and not force:
             raise self.refusal
@@ -201,7 +201,7 @@ class FakeView:
         self.known_rooms[client, room_id] = status
         return True
 
-    def forget(self, user_hash: str) -> Deferred[Forgotten]:
+    def forget(self, user_hash: str, actor: str) -> Deferred[Forgotten]:
         """As the relay does it; of one person there is more."""
         if self.failure is not None:
             raise self.failure
@@ -213,7 +213,7 @@ class FakeView:
         return list(self.bot_settings.values())
 
     async def set_bot(
-        self, bot: str, values: Mapping[str, object], *, register: bool = False
+        self, bot: str, values: Mapping[str, object], actor: str, *, register: bool = False
     ) -> BotSettings | None:
         """As the relay does it."""
         if self.failure is not None:

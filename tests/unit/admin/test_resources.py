@@ -299,7 +299,7 @@ class BotTests(SiteTestCase):
         """While nothing can be written the caller is told so, and may ask again."""
         self.view.failure = Unavailable("nothing was changed: the database is away (unplugged)")
         answer = self.post(self.path, {"bot": "Weather", "paused": True})
-        self.assertEqual((answer.status, answer.code), (503, "unavailable"))
+        self.assertEqual((answer.status, answer.code), (503, "database_away"))
         self.assertIn("nothing was changed", answer.json["error"]["message"])
 
 

@@ -119,5 +119,5 @@ class SetTests(CliTestCase):
         """What the relay does not allow, or cannot do now, is told in its words."""
         self.relay.refuses("POST", PATH, 400, "bad_setting", "per_bot must be from 1 to 10000")
         self.assertIn("per_bot must be from 1", self.fails("bots", "set", "News", "per_bot=0"))
-        self.relay.refuses("POST", PATH, 503, "unavailable", "nothing was changed: the database is away")
+        self.relay.refuses("POST", PATH, 503, "database_away", "nothing was changed: the database is away")
         self.assertIn("nothing was changed", self.fails("bots", "pause", "News"))

@@ -36,5 +36,5 @@ class ForgetTests(CliTestCase):
 
     def test_away(self) -> None:
         """While nothing can be deleted the operator is told why."""
-        self.relay.refuses("POST", PATH, 503, "unavailable", "the database is away")
+        self.relay.refuses("POST", PATH, 503, "database_away", "the database is away")
         self.assertIn("the database is away", self.fails("forget", "abc", "--yes"))

@@ -32,10 +32,10 @@ class ForgettingTests(SynchronousTestCase):
         self.audit: list[str] = []
         self.forgetting = Forgetting(self.database, self.writer, WALL, 305.0, self.note)
 
-    def note(self, detail: str) -> Deferred[None]:
+    def note(self, actor: str, detail: str) -> None:
         """Stands for the audit table."""
+        self.assertEqual(actor, "admin:ada")
         self.audit.append(detail)
-        return succeed(None)
 
     def say(self, count: int, user_hash: str = HASH) -> None:
         """Have somebody say something so many times."""
@@ -48,7 +48,7 @@ class ForgettingTests(SynchronousTestCase):
 
     def forget(self) -> Deferred[Forgotten]:
         """Ask for it."""
-        return Deferred.fromCoroutine(self.forgetting.forget(HASH))
+        return Deferred.fromCoroutine(self.forgetting.forget(HASH, "admin:ada"))
 
     def left(self) -> int:
         """How many rows there are."""

@@ -31,6 +31,7 @@ class SecretTestCase(OwnFolder):
         self.time = 2e9
         self.connected: set[ClientKey] = set()
         self.tokens = 0
+        self.acts: list[tuple[str, str]] = []
         self.logged = Events()
         globalLogPublisher.addObserver(self.logged)
         self.addCleanup(globalLogPublisher.removeObserver, self.logged)
@@ -47,6 +48,7 @@ class SecretTestCase(OwnFolder):
             disconnect=self.connected.discard,
             in_thread=in_thread,
             required=credentials.kept is None or auth.get("required", True),
+            note=lambda actor, act: self.acts.append((actor, act)),
             now=lambda: self.time,
         )
 

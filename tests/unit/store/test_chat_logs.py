@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from relaytw.messages import Chat, ClientKey, Media, Message, Part, Text
-from relaytw.store.chat_logs import CHAT_LOGS, COLUMNS, MOST_BYTES, ChatRows, forget_person, is_meaningful
+from relaytw.store.chat_logs import (
+    _NAMES,
+    CHAT_LOGS,
+    COLUMNS,
+    MOST_BYTES,
+    ChatRows,
+    forget_person,
+    is_meaningful,
+)
 from relaytw.store.rows import Row, write_rows
 from relaytw.store.schema import chat_logs
 from relaytw.store.times import WallClock
@@ -32,11 +40,9 @@ def chat(**about: Any) -> Chat:
     return Chat(**{**usual, **about})
 
 
-def question(
-    given: Chat, *, trace: str = "t-1", at: float = AT, with_text: bool = True, most: int = 1 << 24
-) -> Row:
+def question(given: Chat, *, trace: str = "t-1", at: float = AT, with_text: bool = True) -> Row:
     """The row of a message."""
-    return ChatRows(WALL, most).question(CLIENT, given, trace, at, "# echo", with_text=with_text)
+    return ChatRows(WALL).question(CLIENT, given, trace, at, "# echo", with_text=with_text)
 
 
 def answer(
@@ -95,12 +101,23 @@ class QuestionTests(SynchronousTestCase):
 
     def test_cut(self) -> None:
         """A text that its column cannot hold is cut between characters, and marked."""
-        row = named(question(chat(text="가" * 100), most=100))
-        self.assertEqual((row["message"], row["is_cut"]), ("가" * 33, 1))
+        row = named(question(chat(text="가" * MOST_BYTES)))
+        self.assertEqual((row["message"], row["is_cut"]), ("가" * (MOST_BYTES // 3), 1))
         row = named(question(chat(text="👍" * 65_000)))
         self.assertEqual((len(row["message"]), row["is_cut"]), (65_000, 0))
         row = named(question(chat(text="x" * (MOST_BYTES + 1))))
         self.assertEqual((len(row["message"]), row["is_cut"]), (MOST_BYTES, 1))
+
+    def test_names_are_kept_within_bounds(self) -> None:
+        """However many rooms and people there are, little is kept of them, and each has its own name."""
+        rows = ChatRows(WALL)
+        for number in range(3 * _NAMES):
+            given_chat = chat(room=f"room {number}", sender="x" * 200, channel_id=None)
+            row = named(rows.question(CLIENT, given_chat, "t", AT, "", with_text=True))
+            self.assertEqual((row["room_name"], row["channel_id"]), (f"room {number}", ""))
+            self.assertEqual(row["sender"], "x" * 100)
+        self.assertLessEqual(len(rows._rooms), _NAMES)
+        self.assertNotIn("x" * 200, rows._people)
 
     @given(st.text(st.characters(), max_size=300), st.text(max_size=30))
     def test_anything(self, text: str, at: str) -> None:

@@ -7,13 +7,15 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from relaytw.store.database import DatabaseAway
+from relaytw.store.layout import FRESH, Layout, TextColumn
 from relaytw.store.rows import PATIENCE, Row, RowKind, storable, write_rows
-from relaytw.store.schema import audit, systems
+from relaytw.store.schema import audit, chat_logs, systems
 from relaytw.store.statements import Insert
 from relaytw.testing import MemoryDatabase
 
 AUDIT = RowKind(audit.name, Insert(audit, ("at_ms", "actor", "act")))
 SYSTEMS = RowKind(systems.name, Insert(systems, ("server_name", "memory_total")))
+LOGS = RowKind(chat_logs.name, Insert(chat_logs, ("message", "sender", "is_cut")), 0, 2)
 BAD: Row = (1, None, "an actor is needed")
 
 
@@ -70,6 +72,20 @@ class WriteTests(SynchronousTestCase):
         """A database that is away refuses nothing: the batch fails as a whole."""
         self.database.go_away()
         self.assertRaises(DatabaseAway, self.database.now, write_rows, [(AUDIT, [good(1)])])
+
+    def test_narrow_columns(self) -> None:
+        """What an old column cannot hold is cut or replaced, marked where there is a mark, and not lost."""
+        texts = {
+            f"{LOGS.table}.message": TextColumn(65_535, 10, "utf8mb3"),
+            f"{LOGS.table}.sender": TextColumn(100, 400, "utf8mb3"),
+        }
+        self.database.layout = Layout(texts={**FRESH.texts, **texts})
+        rows = [("👍 안녕하세요", "Ada 👍", 0), ("안녕", "Bo", 0), (None, None, 0)]
+        self.assertEqual(self.database.now(write_rows, [(LOGS, rows)]), [])
+        self.assertEqual(
+            self.database.rows("SELECT message, sender, is_cut FROM kb_chat_logs ORDER BY id"),
+            [("\ufffd 안녕", "Ada \ufffd", 1), ("안녕", "Bo", 0), (None, None, 0)],
+        )
 
 
 class StorableTests(SynchronousTestCase):
