@@ -45,10 +45,10 @@ class KnownDevice(Device):
         self.created_at, self.updated_at = wall.seconds(row.created_at), wall.seconds(row.updated_at)
         self.conflict = None
 
-    def lose(self, status: Status = Status.PENDING) -> None:
+    def lose(self) -> None:
         """Be one that has no row."""
         self.number, self.word, self.saved = None, None, False
-        self.status, self.uuid, self.reason = status, None, ""
+        self.status, self.uuid, self.reason = Status.PENDING, None, ""
         self.line_bytes = self.image_width = None
 
 

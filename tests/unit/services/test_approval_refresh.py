@@ -68,6 +68,30 @@ class ChangeTests(BooksCase):
         self.assertEqual(self.stored(), [("phone", "pending")])
         self.assertEqual([row.status for row in self.books.rooms()], [Status.PENDING])
 
+    def test_deleted_at_once(self) -> None:
+        """It is not approved from the moment its row was not found, before it has a new one."""
+        self.books.set_device(PHONE, Status.APPROVED)
+        self.refresh()
+        self.books.database.change("DELETE FROM kb_bot_devices")
+        self.books.database.hold()
+        self.refresh()
+        for _ in ("what was changed", "and how"):
+            self.books.database.let_go(1)
+        self.assertEqual((self.stored(), self.device.status), ([], Status.PENDING))
+        self.books.database.let_go()
+
+    def test_deleted_where_new_ones_are_approved(self) -> None:
+        """A deleted row is no way to be approved as one never seen."""
+        self.books = self.make(self.books, approve_new_devices=True, approve_new_rooms=True)
+        self.books.on.here.add(PHONE)
+        device, room = self.books.device(), self.books.room()
+        self.books.set_device(PHONE, Status.BLOCKED)
+        self.books.set_room("7", Status.BLOCKED)
+        for table in ("kb_bot_devices", "kb_rooms"):
+            self.edit(f"DELETE FROM {table}")
+        self.refresh(10)
+        self.assertEqual((device.status, room.status), (Status.PENDING, Status.PENDING))
+
     def test_limits(self) -> None:
         """A longest line set in the table is told to the connection; the tables' own defaults are none."""
         told = len(self.books.on.told)
