@@ -1,4 +1,4 @@
-"""Builds each stage from its section of the configuration; `relaytw.tap` joins them."""
+"""Builds each stage from its section of the configuration; `relaytw.assembly` joins them."""
 
 from __future__ import annotations
 

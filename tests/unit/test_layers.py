@@ -49,6 +49,7 @@ STAGES: tuple[tuple[str, ...], ...] = (
     ("relaytw.protocols.bridge", "relaytw.keyring", "relaytw.maintenance"),
     ("relaytw.services",),
     ("relaytw.cli", "relaytw.testing", "relaytw.wiring", "relaytw.records"),
+    ("relaytw.assembly",),
     ("relaytw.tap",),
 )
 #: What some stages must not know, wherever it stands.

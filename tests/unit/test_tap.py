@@ -17,12 +17,13 @@ from twisted.python.failure import Failure
 from zope.interface.verify import verifyObject
 
 from relaytw import __version__, logs
+from relaytw.assembly import Relay, assemble
 from relaytw.config import Config
 from relaytw.errors import ConfigError
 from relaytw.messages import Dialect, Status
 from relaytw.phone import Identity
 from relaytw.protocols.wire.phone import HandshakeComplete, RelayPacket, decode_from_relay, encode_handshake
-from relaytw.tap import Options, Relay, assemble, makeService
+from relaytw.tap import Options, makeService
 from relaytw.testing import MemoryDatabase
 from tests.unit.books import done
 from tests.unit.folders import OwnFolder

@@ -11,11 +11,11 @@ from typing import Any, ClassVar
 from twisted.internet.defer import Deferred, execute
 
 from relaytw.admin.view import DeviceRow, RoomRow
+from relaytw.assembly import Relay, assemble
 from relaytw.bots import Bot, Message
 from relaytw.config import Config
 from relaytw.messages import ClientKey, CloseReason, Dialect, Status
 from relaytw.phone import Identity
-from relaytw.tap import Relay, assemble
 from relaytw.testing import FakeMachine, MemoryDatabase
 from tests.unit.books import done
 from tests.unit.folders import OwnFolder

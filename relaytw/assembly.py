@@ -1,0 +1,322 @@
+"""Every object of a relay, built in the order in which one needs another, and joined.
+
+Start order is also the order of dependence; stopping goes the other way, one service at a time: the
+admin API and the listeners first, then running handlers are let finish, then the connections are
+closed, then what waits to be written is written.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from random import Random, SystemRandom
+from typing import Any, TypeVar
+
+from twisted.application.service import IService
+from twisted.application.strports import service as listening_service
+from twisted.internet.error import CannotListenError
+from twisted.logger import Logger
+from twisted.web.server import Site
+
+from relaytw import wiring
+from relaytw.admin.site import make_site
+from relaytw.bots.loading import load as load_bots
+from relaytw.bots.router import Router
+from relaytw.config import Config
+from relaytw.credentials import Credentials, admin_token
+from relaytw.errors import ConfigError, Unavailable
+from relaytw.messages import Answer, ClientKey, Message, PhoneInfo, SettingChange
+from relaytw.metrics import Metrics
+from relaytw.protocols.bridge import BridgeFactory
+from relaytw.records import housekeeping, records
+from relaytw.services.acceptance import Acceptance
+from relaytw.services.admin import Operator
+from relaytw.services.approval_desk import ApprovalDesk
+from relaytw.services.audit import AuditWriter
+from relaytw.services.books import Books
+from relaytw.services.bot_settings import SettingsKeeper
+from relaytw.services.dead_letters import DeadLetters
+from relaytw.services.dispatcher import Dispatcher, DispatchSettings
+from relaytw.services.housekeeping import Sweeps
+from relaytw.services.journalling import JournalIntake
+from relaytw.services.listener import Listener
+from relaytw.services.live_settings import Applier, LiveSettings
+from relaytw.services.machine import MachineService, ThisMachine
+from relaytw.services.ordered import OrderedServices
+from relaytw.services.pings import Pings
+from relaytw.services.redelivery import Redelivery, RedeliverySettings
+from relaytw.services.sessions import Sessions
+from relaytw.services.state_folder import StateFolder
+from relaytw.store.database import TransactionService
+from relaytw.store.syncing import InThread
+from relaytw.store.times import WallClock
+
+_log = Logger(namespace="relaytw.config")
+S = TypeVar("S", bound=IService)
+
+
+class Relay(OrderedServices):
+    """A whole relay: its services as children, and those that others may want to speak to."""
+
+    def __init__(
+        self,
+        config: Config,
+        sessions: Sessions,
+        dispatcher: Dispatcher,
+        operator: Operator,
+        settings: LiveSettings,
+        applier: Applier,
+        factory: BridgeFactory,
+        site: Site,
+    ) -> None:
+        super().__init__()
+        self.setName("relaytw")
+        self.config = config
+        self.sessions = sessions
+        self.dispatcher = dispatcher
+        self.operator = operator
+        self.settings = settings
+        self.applier = applier
+        self.factory = factory
+        self.site = site
+
+    def privilegedStartService(self) -> None:
+        """Take every address; one that cannot be had is said in one line, and ends the start."""
+        try:
+            super().privilegedStartService()
+        except CannotListenError as error:
+            raise SystemExit(
+                f"relay: {error}  Is another relay running?  "
+                "Choose other addresses with --listen (relay.listen) and admin.listen."
+            ) from error
+        except ConfigError as error:
+            raise SystemExit(f"relay: {error}") from error
+
+
+class _Reach:
+    """What a message may ask of the relay while it is handled."""
+
+    def __init__(self) -> None:
+        self.dispatcher: Dispatcher
+        self.sessions: Sessions
+        self.keeper: SettingsKeeper
+
+    def reply(self, message: Message, answer: Answer) -> None:
+        self.dispatcher.reply(message, answer)
+
+    def busy(self) -> tuple[int, int]:
+        return self.sessions.connections, self.dispatcher.lanes.waiting
+
+    def phone(self, client: ClientKey) -> PhoneInfo | None:
+        return self.sessions.roster.phone(client)
+
+    async def reload_settings(self, message: Message) -> Sequence[SettingChange] | None:
+        try:
+            return await self.keeper.reload(message.user_hash or message.sender)
+        except Unavailable as error:
+            _log.warn("{error}", error=error, trace=message.trace)
+            return None
+
+
+class _Assembly:
+    """A relay while it is being put together: each step takes what it needs from those before it."""
+
+    def __init__(
+        self,
+        config: Config,
+        reactor: Any,
+        now: Callable[[], float],
+        random: Random,
+        database: TransactionService | None,
+        machine: MachineService | None,
+        in_thread: InThread | None,
+    ) -> None:
+        self.config, self.reactor, self.now, self.random = config, reactor, now, random
+        self.state_dir = Path(config.relay.state_dir)
+        self.credentials = _credentials(config, self.state_dir)
+        self.token = admin_token(config.admin.token_file, self.state_dir)
+        self.database = wiring.database(config, reactor, now) if database is None else database
+        self.machine = machine or ThisMachine(self.state_dir, reactor)
+        self.metrics, self.reach = Metrics(), _Reach()
+        self._decide_who_may_talk()
+        self._keep_what_is_said(in_thread)
+        self._let_messages_flow()
+        self._take_up_what_was_left()
+        self._answer_the_operator()
+
+    def _decide_who_may_talk(self) -> None:
+        config, reactor, database, now = self.config, self.reactor, self.database, self.now
+        self.settings = LiveSettings()
+        self.keeper = wiring.keeper(config, reactor, database, self.settings, now)
+        self.router = Router(load_bots(config.bots.load), self.settings.settings_of)
+        self.audit = AuditWriter(database, reactor, now, config.database.audit_waiting)
+        self.approvals = wiring.approvals(
+            config, reactor, database, self.audit, self.token, self.metrics, now
+        )
+        self.keys = wiring.keyring(config, self.credentials)
+        self.gate = wiring.gate(config, self.keys, self.approvals, now)
+
+    def _keep_what_is_said(self, in_thread: InThread | None) -> None:
+        config, reactor, metrics, now = self.config, self.reactor, self.metrics, self.now
+        audit = self.audit
+        self.journal = wiring.journal(config, reactor, metrics, self.gate, now, in_thread)
+        self.outbox = wiring.outbox(config, reactor, metrics, now, self.journal)
+        self.intake = wiring.intake(config, metrics, self.journal)
+        self.dead_letters = DeadLetters(self.database, reactor, metrics, config.journal.dead_letters)
+        self.records = records(
+            config, reactor, now, self.database, metrics, machine=self.machine, busy=self.reach.busy,
+            forgotten=lambda actor, detail: audit.note(audit.act(actor, "forget", detail=detail)),
+            settings_of=self.settings.settings_of, directive_of=self.router.directive_of,
+        )  # fmt: skip
+
+    def _let_messages_flow(self) -> None:
+        config, reactor, now = self.config, self.reactor, self.now
+        limits, settings_of = config.limits, self.settings.settings_of
+        self.threads = wiring.threads(config, reactor)
+        self.dispatcher = Dispatcher(
+            clock=reactor, lanes=wiring.lanes(config, self.settings), intake=self.intake, outbox=self.outbox,
+            find=self.router.find, threads=self.threads, metrics=self.metrics,
+            settings=DispatchSettings(
+                limits.processing_timeout, limits.cancel_grace, limits.drain_timeout, limits.consumers_max
+            ),
+            note_answer=self.records.chat_log.answer,
+        )  # fmt: skip
+        self.acceptance = Acceptance(
+            gate=self.gate, approvals=self.approvals, intake=self.intake, dispatcher=self.dispatcher,
+            context=self.reach, metrics=self.metrics, chat_log=self.records.chat_log,
+            text_chars=limits.text_chars, admins=config.auth.admins, direct=config.relay.mode == "direct",
+            now=now, new_id=wiring.trace_ids(), settings_of=settings_of,
+        )  # fmt: skip
+        self.pings = Pings(reactor, self.random, interval=config.ping.interval, jitter=config.ping.jitter)
+        self.sessions = wiring.sessions(
+            config, reactor, self.approvals, self.gate, self.pings, self.intake, self.acceptance,
+            self.outbox, self.metrics, self.settings, self.keeper, self.records.ping_log, now,
+        )  # fmt: skip
+        self._join()
+
+    def _join(self) -> None:
+        """Let those know each other of whom neither can be built first."""
+        self.applier = Applier(
+            self.settings, router=self.router, dispatcher=self.dispatcher, roster=self.sessions.roster,
+            metrics=self.metrics,
+        )  # fmt: skip
+        self.settings.changed = self.applier.bot_changed
+        self.approvals.effects.phones = self.sessions.roster
+        self.approvals.effects.room_changed = self.applier.room_changed
+        reach = self.reach
+        reach.dispatcher, reach.sessions, reach.keeper = self.dispatcher, self.sessions, self.keeper
+
+    def _take_up_what_was_left(self) -> None:
+        keys, self.redelivery = self.config.journal, None
+        if self.journal is not None and isinstance(self.intake, JournalIntake):
+            self.redelivery = Redelivery(
+                journal=self.journal, intake=self.intake, approvals=self.approvals,
+                acceptance=self.acceptance, dispatcher=self.dispatcher, outbox=self.outbox,
+                dead_letters=self.dead_letters, database=self.database,
+                settings=RedeliverySettings(keys.max_deliveries, keys.max_age),
+                clock=self.reactor, now=self.now, metrics=self.metrics,
+            )  # fmt: skip
+
+    def _answer_the_operator(self) -> None:
+        config, now = self.config, self.now
+        wall = WallClock(config.relay.timezone)
+        self.operator = Operator(
+            relay_name=config.relay.name, mode=config.relay.mode, listening=config.relay.listen,
+            sessions=self.sessions, dispatcher=self.dispatcher,
+            approvals=ApprovalDesk(self.approvals, self.database, self.audit, wall, now),
+            audit=self.audit, database=self.database, writer=self.records.writer,
+            forgetting=self.records.forgetting, settings=self.settings, keeper=self.keeper,
+            secrets=wiring.secrets(
+                config, self.reactor, self.keys, self.gate, self.sessions, self.audit, now
+            ),
+            books=Books(self.journal, self.redelivery, self.dead_letters), now=now,
+        )  # fmt: skip
+        self.factory = BridgeFactory(self.sessions)
+        self.site = make_site(self.operator, self.metrics, self.token)
+
+    def children(self) -> list[Any]:
+        """Every service, in the order of their start."""
+        config, reactor = self.config, self.reactor
+        parts = [
+            StateFolder(self.state_dir),
+            self.database,
+            self.journal,
+            self.dead_letters,
+            self.audit,
+            self.approvals,
+            *self.records.services,
+            self.keeper,
+            self.threads,
+            *housekeeping(config, reactor, self._sweeps(), self.machine.memory_percent),
+            self.pings,
+            self.sessions,
+            self.dispatcher,
+            self.redelivery,
+            _usable("relay.listen", lambda: Listener(config.relay.listen, self.factory, reactor)),
+            self.operator,
+            _usable("admin.listen", lambda: listening_service(config.admin.listen, self.site, reactor)),
+        ]
+        return [part for part in parts if part is not None]
+
+    def _sweeps(self) -> Sweeps:
+        """What can be forgotten; an emergency also takes what is not idle yet, and can be had again."""
+        stages, clock = self.sessions.stages, self.sessions.clock
+        idle = self.config.monitor.idle_client_ttl
+        usual = {
+            "ids and signatures": stages.gate.sweep,
+            "idle clients in the penalty box's count": lambda: stages.penalties.sweep(clock.seconds(), idle),
+            "idle devices and their rooms": self.approvals.forget_idle,
+            "idle clients' take-overs": lambda: stages.registry.sweep(clock.seconds(), idle),
+        }
+        if self.journal is not None:
+            usual["files of the journal"] = self.journal.age_out
+        emergency = {
+            "bots' commands": self.router.forget_all,
+            "closes": stages.closes.clear,
+            "absent devices and their rooms": self.approvals.forget_absent,
+        }
+        return Sweeps(usual, emergency)
+
+
+def assemble(
+    config: Config,
+    reactor: Any,
+    now: Callable[[], float] = time.time,
+    random: Random | None = None,
+    database: TransactionService | None = None,
+    machine: MachineService | None = None,
+    in_thread: InThread | None = None,
+) -> Relay:
+    """Build every object of a relay and join them.  Raises `ConfigError`.
+
+    `now` gives seconds since the epoch; the reactor keeps the time of everything that waits.  Without a
+    `database` the configured one is made ready, which blocks.  `in_thread` is how the journal gets a
+    thread, None for one of its own.
+    """
+    parts = _Assembly(config, reactor, now, random or SystemRandom(), database, machine, in_thread)
+    relay = Relay(
+        config, parts.sessions, parts.dispatcher, parts.operator, parts.settings, parts.applier,
+        parts.factory, parts.site,
+    )  # fmt: skip
+    for child in parts.children():
+        child.setServiceParent(relay)
+    return relay
+
+
+def _credentials(config: Config, state_dir: Path) -> Credentials:
+    credentials = Credentials.load(config.auth, state_dir)
+    if credentials.made is not None:
+        _log.info(
+            "made the secret that phones sign with, {path}; to put it on a phone: relayctl secret show",
+            path=str(credentials.made),
+        )
+    return credentials
+
+
+def _usable(key: str, make: Callable[[], S]) -> S:
+    # What parses an endpoint reads certificates too and raises whatever it likes.
+    try:
+        return make()
+    except Exception as error:
+        raise ConfigError(f"{key} cannot be used ({type(error).__name__}: {error})") from error
