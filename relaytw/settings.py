@@ -21,6 +21,8 @@ MOST_IMAGE_WIDTH = 10_000
 PREFIX_CHARS = 10
 ADMIN_CHARS = 100
 MOST_ADMINS = 100
+#: How many days the chat of one room may be kept.
+MOST_RETENTION_DAYS = 36_500
 #: What a setting is called where people meet it, if not by its name here.
 _PUBLIC_NAMES = {"line_bytes": "max_message_size"}
 #: What commands are declared with; a bot's own prefix takes its place.
@@ -71,6 +73,14 @@ class RoomSettings:
     muted: bool = False
     chat_log: ChatLogPolicy | None = None
     retention_days: int | None = None
+
+    def faults(self) -> dict[str, str]:
+        """What cannot be used, by the name of its field, as a sentence on what is allowed."""
+        found = {
+            "per_room": _fault(self.per_room, 1, MOST_AT_A_TIME),
+            "retention_days": _fault(self.retention_days, 1, MOST_RETENTION_DAYS),
+        }
+        return {name: fault for name, fault in found.items() if fault}
 
     def width(self, bot: BotSettings) -> int | None:
         """How many of its messages run at a time; None if neither it nor its bot has a number."""

@@ -35,6 +35,7 @@ from relaytw.admin.shapes import (
     Phone,
     RelayStatus,
     Room,
+    RoomChange,
     RoomStatus,
 )
 from relaytw.admin.view import RelayView
@@ -66,6 +67,7 @@ class AdminApi:
             Route("POST", "/api/v1/devices/status", self.set_device, DeviceStatus, DeviceStatus, act=True),
             Route("GET", "/api/v1/rooms", self.rooms, returns=Listing[Room], query=ApprovalQuery),
             Route("POST", "/api/v1/rooms/status", self.set_room, RoomStatus, RoomStatus, act=True),
+            Route("POST", "/api/v1/rooms/settings", self.set_room_settings, RoomChange, RoomChange, act=True),
             Route("GET", "/api/v1/audit", self.audit, returns=Listing[Act], query=PageQuery),
             Route("GET", "/api/v1/bots", self.bots, returns=Listing[Bot]),
             Route("POST", "/api/v1/bots/settings", self.set_bot, BotChange, Bot, act=True),
@@ -164,6 +166,19 @@ class AdminApi:
     def bots(self) -> Listing[Bot]:
         """Every bot that has settings of its own."""
         return Listing([Bot.of(settings) for settings in self._view.bots()])
+
+    async def set_room_settings(self, wanted: RoomChange, actor: str) -> RoomChange:
+        """Change some of a room's settings, at once for live connections."""
+        values = wanted.values()
+        if not values:
+            raise Problem(400, "nothing_to_change", "name at least one setting")
+        with _problems("bad_setting", 400):
+            known = await self._view.set_room_settings(
+                wanted.key, wanted.room_id, values, actor, register=wanted.register
+            )
+        if not known:
+            raise Problem(404, "unknown_room", f"no room {wanted.room_id} of {wanted.key} was heard of yet")
+        return wanted
 
     async def set_bot(self, wanted: BotChange, actor: str) -> Bot:
         """Change some of a bot's settings, at once for live connections."""

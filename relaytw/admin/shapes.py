@@ -6,6 +6,7 @@ fields they do not know, so that a misspelt one is noticed.
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Annotated, Generic, TypeVar
 
 import msgspec
@@ -20,7 +21,7 @@ from relaytw.admin.view import (
 )
 from relaytw.admin.view import Forgotten as ForgottenRows
 from relaytw.messages import ClientKey, CloseReason, PhoneInfo, Status
-from relaytw.settings import BotSettings, ChatLogPolicy
+from relaytw.settings import BotSettings, ChatLogPolicy, RoomSettings
 
 Item = TypeVar("Item")
 
@@ -240,6 +241,11 @@ class Room(msgspec.Struct, frozen=True):
     word: str | None = None
     saved: bool = True
     code: str | None = None
+    per_room: int | None = None
+    ordered: bool = False
+    muted: bool = False
+    chat_log: ChatLogPolicy | None = None
+    retention_days: int | None = None
 
     @classmethod
     def of(cls, row: RoomRow) -> Room:
@@ -254,7 +260,25 @@ class Room(msgspec.Struct, frozen=True):
             word=row.word,
             saved=row.saved,
             code=row.code,
+            **{field.name: getattr(row.settings, field.name) for field in fields(row.settings)},
         )
+
+
+class RoomChange(Client, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What of a room's settings shall change; with `register` one that was never heard of is made known."""
+
+    room_id: str
+    per_room: int | msgspec.UnsetType | None = msgspec.UNSET
+    ordered: bool | msgspec.UnsetType = msgspec.UNSET
+    muted: bool | msgspec.UnsetType = msgspec.UNSET
+    chat_log: ChatLogPolicy | msgspec.UnsetType | None = msgspec.UNSET
+    retention_days: int | msgspec.UnsetType | None = msgspec.UNSET
+    register: bool = False
+
+    def values(self) -> dict[str, object]:
+        """The values by their names in `RoomSettings`."""
+        given = {field.name: getattr(self, field.name) for field in fields(RoomSettings)}
+        return {name: value for name, value in given.items() if value is not msgspec.UNSET}
 
 
 class Bot(msgspec.Struct, frozen=True):

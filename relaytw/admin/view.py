@@ -7,7 +7,7 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from relaytw.admin.secrets import SecretsView
 from relaytw.messages import ClientKey, CloseReason, PhoneInfo, Status
-from relaytw.settings import BotSettings
+from relaytw.settings import USUAL_ROOM, BotSettings, RoomSettings
 
 Row = TypeVar("Row")
 
@@ -54,6 +54,7 @@ class RoomRow(NamedTuple):
     word: str | None
     saved: bool
     code: str | None
+    settings: RoomSettings = USUAL_ROOM
 
 
 class AuditRow(NamedTuple):
@@ -225,6 +226,20 @@ class RelayView(Protocol):
         reason: str | None = None,
     ) -> Awaitable[bool]:
         """Change a room's status likewise."""
+
+    def set_room_settings(
+        self,
+        client: ClientKey,
+        room_id: str,
+        values: Mapping[str, object],
+        actor: str,
+        *,
+        register: bool = False,
+    ) -> Awaitable[bool]:
+        """Change these of a room's settings, at once; False if it is unknown.
+
+        Raises ValueError with a sentence on every value that is not allowed, and Unavailable.
+        """
 
     def audit(self, before: str | None, limit: int) -> Awaitable[Page[AuditRow]]:
         """A page of what operators did, newest first.  Raises ValueError and Unavailable."""

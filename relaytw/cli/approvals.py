@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from relaytw.admin.shapes import Device, Room
+from relaytw.admin.shapes import Device, Room, RoomChange
+from relaytw.cli.bots import number, policy, read_settings, yes_or_no
 from relaytw.cli.client import admin_client
 from relaytw.cli.tables import ago, clean, json_option, print_json_pages, print_table
 from relaytw.cli.target import Options
@@ -113,12 +114,14 @@ def _show_devices(options: Options, status: str | None, seen: Seen) -> None:
 
 
 def _show_rooms(options: Options, status: str | None, seen: Seen) -> None:
-    columns = ("BOT", "DEVICE", "ROOM_ID", "NAME", "STATUS", "CODE", "CHANGED")
+    columns = ("BOT", "DEVICE", "ROOM_ID", "NAME", "STATUS", "SETTINGS", "CODE", "CHANGED")
     now = options.outside.now()
 
     def row(room: Room) -> tuple[object, ...]:
         changed = ago(room.updated_at, now)
-        return room.bot, room.device, room.room_id, room.name, _told(room), room.code, changed
+        return (
+            room.bot, room.device, room.room_id, room.name, _told(room), _settings(room), room.code, changed,
+        )  # fmt: skip
 
     count, waiting = _show(columns, admin_client(options).rooms(status), row, seen)
     if not count:
@@ -137,12 +140,12 @@ def _show(
     count, waiting, first = 0, False, not seen
     for page in pages:
         marked = []
-        for number, item in enumerate(page):
+        for place, item in enumerate(page):
             if item.status is Status.PENDING:
                 waiting = True
                 key = (item.bot, item.device, getattr(item, "room_id", None))
                 if key not in seen and not first:
-                    marked.append(number)
+                    marked.append(place)
                 seen.add(key)
         if page:
             print_table(columns, [row(item) for item in page], marked)
@@ -212,6 +215,63 @@ def _room_verb(verb: str, status: Status) -> Callable[..., None]:
     return rooms.command(verb, help=_MEANING[status])(
         _takes_names("BOT DEVICE ROOM_ID | CODE", status, change)
     )
+
+
+_KINDS: dict[str, Callable[[str], Any]] = {
+    "per_room": number,
+    "ordered": yes_or_no,
+    "muted": yes_or_no,
+    "chat_log": policy,
+    "retention_days": number,
+}
+
+
+@rooms.command("set", epilog=f"KEYS: {', '.join(_KINDS)}")
+@click.argument("names", nargs=-1, required=True, metavar="BOT DEVICE ROOM_ID | CODE  KEY=VALUE...")
+@click.option("--new", is_flag=True, help="The room may be one that was never heard of.")
+@click.pass_obj
+def set_room(options: Options, names: tuple[str, ...], new: bool) -> None:
+    """Change settings of a room; the value "default" is what its bot or the configuration says.
+
+    An ordered room runs one message at a time.  per_room is how many others run.
+    """
+    given = list(names)
+    settings: list[str] = []
+    while given and given[-1].partition("=")[0] in _KINDS and "=" in given[-1]:
+        settings.insert(0, given.pop())
+    if not settings:
+        raise click.UsageError(f"give at least one KEY=VALUE with a KEY out of: {', '.join(_KINDS)}")
+    values = read_settings(settings, _KINDS)
+    bot, device, room_id = _room_named(options, given)
+    admin_client(options).set_room_settings(RoomChange(bot, device, room_id, **values, register=new))
+    told = ", ".join(map(clean, settings))
+    click.echo(f"{clean(room_id)} of {clean(bot)}@{clean(device)}: {told}")
+
+
+def _mute_verb(verb: str, meaning: str, *, muted: bool) -> Callable[..., None]:
+    def change(options: Options, names: tuple[str, ...]) -> None:
+        bot, device, room_id = _room_named(options, names)
+        admin_client(options).set_room_settings(RoomChange(bot, device, room_id, muted=muted))
+        click.echo(f"{clean(room_id)} of {clean(bot)}@{clean(device)} is {verb}d.")
+
+    argument = click.argument("names", nargs=-1, required=True, metavar="BOT DEVICE ROOM_ID | CODE")
+    return rooms.command(verb, help=meaning)(argument(click.pass_obj(change)))
+
+
+_mute_verb("mute", "Take messages of a room in, but run none of them.", muted=True)
+_mute_verb("unmute", "Run the messages of a room again, from the next one on.", muted=False)
+
+
+def _settings(room: Room) -> str:
+    """What of a room is not the usual."""
+    told = [
+        "muted" if room.muted else "",
+        "ordered" if room.ordered else "",
+        f"{room.per_room} at a time" if room.per_room is not None else "",
+        f"logs {room.chat_log}" if room.chat_log is not None else "",
+        f"keeps {room.retention_days} d" if room.retention_days is not None else "",
+    ]
+    return ", ".join(filter(None, told)) or "-"
 
 
 def _takes_names(shown: str, status: Status, change: Callable[..., None]) -> Callable[..., None]:

@@ -30,6 +30,7 @@ from relaytw.admin.shapes import (
     Phone,
     RelayStatus,
     Room,
+    RoomChange,
     RoomStatus,
 )
 from relaytw.cli.target import Connect, Options, Target, find_target
@@ -120,6 +121,10 @@ class AdminClient:
     ) -> None:
         """Change a room's status; with `register` of one that was never heard of, too."""
         self._post("/api/v1/rooms/status", RoomStatus(bot, device, room_id, status, register, reason))
+
+    def set_room_settings(self, change: RoomChange) -> None:
+        """Change some of a room's settings."""
+        self._post("/api/v1/rooms/settings", change)
 
     def audit(self) -> Iterator[list[Act]]:
         """What operators did, newest first, page by page."""

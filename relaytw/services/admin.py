@@ -180,6 +180,22 @@ class Operator(Service):
             self._act(actor, text, room_id=room_id, client=client, status=status)
         return known
 
+    async def set_room_settings(
+        self,
+        client: ClientKey,
+        room_id: str,
+        values: Mapping[str, object],
+        actor: str = OPERATOR,
+        *,
+        register: bool = False,
+    ) -> bool:
+        """Change these of a room's settings, at once; False if it is unknown."""
+        known = await self._approvals.set_room_settings(client, room_id, values, actor, register=register)
+        if known:
+            text = "settings of room {room_id} of {client} are changed: {names}"
+            self._act(actor, text, room_id=room_id, client=client, names=", ".join(values))
+        return known
+
     async def audit(self, before: str | None = None, limit: int = 200) -> Page[AuditRow]:
         """A page of what operators did, newest first."""
         return await self._approvals.audit(before, limit)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import msgspec
@@ -13,10 +14,18 @@ from relaytw.errors import Unavailable
 from relaytw.messages import ClientKey, Status
 from relaytw.services.approvals import Approvals
 from relaytw.services.audit import AuditWriter
-from relaytw.services.known import KnownDevice, KnownRoom, approvable, status_of, status_of_device
+from relaytw.services.known import (
+    KnownDevice,
+    KnownRoom,
+    approvable,
+    settings_of,
+    status_of,
+    status_of_device,
+)
+from relaytw.settings import USUAL_ROOM
 from relaytw.store import audit, devices, rooms
 from relaytw.store.database import DatabaseAway, Transactions
-from relaytw.store.decisions import Decision, decide_device, decide_room
+from relaytw.store.decisions import Decision, RoomChange, change_room, decide_device, decide_room
 from relaytw.store.devices import AskedDevice, Conflict, StoredDevice
 from relaytw.store.rooms import AskedRoom, RowKey, StoredRoom, id_given
 from relaytw.store.times import WallClock
@@ -83,15 +92,38 @@ class ApprovalDesk:
         reason: str | None,
     ) -> bool:
         """The same for a room, by its id or by what a list shows for it."""
-        cache, effects = self._approvals.cache, self._approvals.effects
+        about, known = self._room_given(client, room_id)
+        decision = self._decision(status, reason, register or known, actor, client, about.room_id)
+        return self._room_changed(about, await self._change(decide_room, about, decision), actor)
+
+    async def set_room_settings(
+        self, client: ClientKey, room_id: str, values: Mapping[str, object], actor: str, *, register: bool
+    ) -> bool:
+        """Change some of a room's settings, at once for whoever is on; False if nobody knows the room.
+
+        Raises ValueError with a sentence on every value that is not allowed, and Unavailable.
+        """
+        faults = replace(USUAL_ROOM, **values).faults()  # type: ignore[arg-type]
+        if faults:
+            raise ValueError("; ".join(f"{name} {fault}" for name, fault in faults.items()))
+        about, known = self._room_given(client, room_id)
+        detail = ", ".join(f"{name}={value}" for name, value in values.items())
+        act = self._audit.act(actor, "set room", client, about.room_id, detail)
+        change = RoomChange(values, register or known, act)
+        return self._room_changed(about, await self._change(change_room, about, change), actor)
+
+    def _room_given(self, client: ClientKey, room_id: str) -> tuple[AskedRoom, bool]:
+        """The room that an operator names, and whether anybody has spoken in it."""
         given = id_given(room_id)
-        named = [room for room in cache.rooms_of(client) if room.table_id == given]
-        decision = self._decision(status, reason, register or bool(named), actor, client, given)
-        about = AskedRoom(client, given, name=named[0].name if named else room_id)
-        found = await self._change(decide_room, about, decision)
+        named = [room for room in self._approvals.cache.rooms_of(client) if room.table_id == given]
+        return AskedRoom(client, given, name=named[0].name if named else room_id), bool(named)
+
+    def _room_changed(self, about: AskedRoom, found: object, actor: str) -> bool:
+        """Let everybody know what a room has become; False if there is none."""
+        cache, effects = self._approvals.cache, self._approvals.effects
         if not isinstance(found, StoredRoom):
             return False
-        stamp = cache.stamp()
+        stamp, client, given = cache.stamp(), about.client, about.room_id
         for room in list(cache.every_room()):
             if room.row == found.key or (room.client == client and room.table_id == given):
                 effects.room_found(room, found, stamp, actor)
@@ -159,7 +191,7 @@ class ApprovalDesk:
         act = self._audit.act(actor, f"{kind} {status}", client, room, reason)
         return Decision(status, reason, register, act)
 
-    async def _change(self, function: Callable[..., T], about: Any, decision: Decision) -> T:
+    async def _change(self, function: Callable[..., T], about: Any, decision: Any) -> T:
         lock = self._approvals.writing
         await lock.acquire()
         try:
@@ -236,7 +268,7 @@ class ApprovalDesk:
     def _known_room(self, room: KnownRoom) -> RoomRow:
         return RoomRow(
             room.client, room.table_id, room.name, room.status, room.created_at, room.updated_at, room.word,
-            room.saved, self._code(room.status, room.client, room.table_id),
+            room.saved, self._code(room.status, room.client, room.table_id), room.settings,
         )  # fmt: skip
 
     def _room_row(self, row: StoredRoom) -> RoomRow:
@@ -244,7 +276,7 @@ class ApprovalDesk:
         created, updated = self._wall.seconds(row.created_at), self._wall.seconds(row.updated_at)
         return RoomRow(
             client, row.key.room_id, row.name or "", status, created, updated or created, row.word, True,
-            self._code(status, client, row.key.room_id),
+            self._code(status, client, row.key.room_id), settings_of(row),
         )  # fmt: skip
 
     def _code(self, status: Status, client: ClientKey, room: str | None = None) -> str | None:

@@ -48,12 +48,13 @@ _FIND_ANY = {size: Statement(_ROW.where(any_of(_COMMON, size))) for size in (_FE
 _INSERT = Insert(
     rooms, ("room_id", "bot_name", "device_id", "room_name", "status", "created_at", "updated_at")
 )
-_THIS = and_(
+#: Is a row the one of this key?
+THIS_ROW = and_(
     _c.room_id == bindparam("room"),
     _c.bot_name == bindparam("bot"),
     or_(_c.device_id == bindparam("device"), and_(_c.device_id.is_(None), bindparam("device").is_(None))),
 )
-_RENAME = Statement(update(rooms).where(_THIS).values({_c.room_name: bindparam("name")}))
+_RENAME = Statement(update(rooms).where(THIS_ROW).values({_c.room_name: bindparam("name")}))
 _DECIDED: dict[Any, Any] = {
     _c.status: bindparam("status"),
     _c.rejection_reason: bindparam("reason"),
@@ -62,7 +63,7 @@ _DECIDED: dict[Any, Any] = {
 _DECIDE = {
     approved: Statement(
         update(rooms)
-        .where(_THIS)
+        .where(THIS_ROW)
         .values({**_DECIDED, **({_c.approved_at: bindparam("at")} if approved else {})})
     )
     for approved in (True, False)
@@ -75,7 +76,7 @@ _OLDEST = Statement(
     .limit(_PAGE)
     .offset(bindparam("skipped"))
 )
-_DELETE_PENDING = Statement(delete(rooms).where(_THIS, _c.status == Status.PENDING.value))
+_DELETE_PENDING = Statement(delete(rooms).where(THIS_ROW, _c.status == Status.PENDING.value))
 #: Does a row come after this key in the order of the keys?  Without a device it comes first.
 _LATER = func.coalesce(_c.device_id, "").op(">")(bindparam("device"))
 _AFTER = or_(
@@ -245,7 +246,7 @@ def decide(
     """Give a room this status."""
     told = reason_for("kb_rooms", transaction, reason)
     transaction.run(
-        _DECIDE[status is Status.APPROVED], **_named(stored.key), status=status.value, reason=told, at=at
+        _DECIDE[status is Status.APPROVED], **named(stored.key), status=status.value, reason=told, at=at
     )
     return stored._replace(word=status.value, reason=reason, updated_at=at)
 
@@ -268,7 +269,7 @@ def make_room(
         for key in map(RowKey._make, rows):
             if len(dropped) == needed:
                 break
-            if key not in spared and transaction.run(_DELETE_PENDING, **_named(key)):
+            if key not in spared and transaction.run(_DELETE_PENDING, **named(key)):
                 dropped.append(key)
             else:
                 kept += 1
@@ -311,7 +312,7 @@ def page(
 
 def _rename(transaction: Transaction, stored: StoredRoom, name: str) -> None:
     if stored.name != name:
-        transaction.run(_RENAME, **_named(stored.key), name=name)
+        transaction.run(_RENAME, **named(stored.key), name=name)
 
 
 def _read(
@@ -326,7 +327,8 @@ def _read(
     return found
 
 
-def _named(key: RowKey) -> dict[str, Any]:
+def named(key: RowKey) -> dict[str, Any]:
+    """The values of `THIS_ROW`."""
     return {"room": key.room_id, "bot": key.bot, "device": key.device}
 
 

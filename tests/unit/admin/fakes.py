@@ -44,7 +44,7 @@ from relaytw.admin.view import (
 from relaytw.errors import Unavailable
 from relaytw.messages import ClientKey, CloseReason, Dialect, Monitoring, PhoneInfo, Status
 from relaytw.metrics import Metrics
-from relaytw.settings import BotSettings
+from relaytw.settings import USUAL_ROOM, BotSettings
 
 TOKEN = "open-sesame"
 ALICE = ClientKey("봇/1", "a b/c?d")
@@ -116,6 +116,7 @@ class FakeView:
         self.acts: list[tuple[str, ClientKey, str | None]] = []
         self.next: str | None = None
         self.forgotten: list[str] = []
+        self.room_values: dict[str, object] = {}
 
         self.secrets = FakeSecrets()
         self.away: str | None = None
@@ -212,6 +213,24 @@ class FakeView:
             return False
         self.known_rooms[client, room_id] = status
         return True
+
+    async def set_room_settings(
+        self,
+        client: ClientKey,
+        room_id: str,
+        values: Mapping[str, object],
+        actor: str,
+        *,
+        register: bool = False,
+    ) -> bool:
+        """As the relay does it."""
+        if self.failure is not None:
+            raise self.failure
+        if faults := replace(USUAL_ROOM, **values).faults():  # type: ignore[arg-type]
+            raise ValueError("; ".join(f"{name} {fault}" for name, fault in faults.items()))
+        self.acts.append((actor, client, room_id))
+        self.room_values = dict(values)
+        return (client, room_id) in self.known_rooms or register
 
     def forget(self, user_hash: str, actor: str) -> Deferred[Forgotten]:
         """As the relay does it; of one person there is more."""

@@ -249,7 +249,7 @@ class OpenApiTests(SiteTestCase):
     def test_every_route_is_described(self) -> None:
         """Each operation has a name of its own, a summary, an answer and the shape of its errors."""
         self.assertEqual(self.document["openapi"], "3.1.0")
-        self.assertEqual(len(self.document["paths"]), 25)
+        self.assertEqual(len(self.document["paths"]), 26)
         operations = [op for path in self.document["paths"].values() for op in path.values()]
         self.assertEqual(len({op["operationId"] for op in operations}), len(operations))
         for operation in operations:
@@ -282,6 +282,51 @@ class OpenApiTests(SiteTestCase):
             if {} in ways["get" if "get" in ways else "post"].get("security", [])
         ]
         self.assertEqual(sorted(free), ["/healthz", "/metrics", "/readyz"])
+
+
+class RoomSettingsTests(SiteTestCase):
+    path = "/api/v1/rooms/settings"
+
+    def wanted(self, **values: object) -> dict[str, object]:
+        """A change of the room that is known."""
+        return {"bot": ALICE.bot, "device": ALICE.device, "room_id": "100", **values}
+
+    def test_change(self) -> None:
+        """What is named changes, to null too, and whoever asked gets it back."""
+        wanted = self.wanted(muted=True, per_room=None, chat_log="metadata")
+        answer = self.post(self.path, wanted)
+        self.assertEqual((answer.status, answer.json), (200, wanted))
+        self.assertEqual(self.view.room_values, {"muted": True, "per_room": None, "chat_log": "metadata"})
+        self.assertEqual(self.view.acts[-1][0], "admin")
+
+    def test_unknown(self) -> None:
+        """A room that nobody has heard of is refused, unless it shall be made known."""
+        wanted = self.wanted(muted=True) | {"room_id": "nowhere"}
+        answer = self.post(self.path, wanted)
+        self.assertEqual((answer.status, answer.code), (404, "unknown_room"))
+        self.assertEqual(self.post(self.path, wanted | {"register": True}).status, 200)
+
+    def test_refused(self) -> None:
+        """What is not allowed is refused with the reason; so is a change of nothing."""
+        for values, code in (
+            ({"per_room": 0}, "bad_setting"),
+            ({"chat_log": "everything"}, "bad_request"),
+            ({"colour": "red"}, "bad_request"),
+            ({}, "nothing_to_change"),
+        ):
+            answer = self.post(self.path, self.wanted(**values))
+            self.assertEqual((answer.status, answer.code), (400, code), values)
+
+    def test_away(self) -> None:
+        """While nothing can be written the caller is told so."""
+        self.view.failure = Unavailable("nothing was changed: the database is away (unplugged)")
+        answer = self.post(self.path, self.wanted(muted=True))
+        self.assertEqual((answer.status, answer.code), (503, "database_away"))
+
+    def test_list(self) -> None:
+        """Each room is shown with its settings."""
+        [room] = self.get("/api/v1/rooms").json["items"]
+        self.assertEqual((room["muted"], room["ordered"], room["per_room"]), (False, False, None))
 
 
 class BotTests(SiteTestCase):
