@@ -25,9 +25,10 @@ from relaytw.bots.loading import load as load_bots
 from relaytw.bots.router import Router
 from relaytw.config import Config
 from relaytw.credentials import Credentials, admin_token
-from relaytw.errors import ConfigError, Unavailable
-from relaytw.messages import Answer, ClientKey, Message, PhoneInfo, SettingChange
+from relaytw.errors import BadLine, ConfigError, Unavailable
+from relaytw.messages import Answer, Chat, ClientKey, Message, PhoneInfo, SettingChange
 from relaytw.metrics import Metrics
+from relaytw.protocols import wire
 from relaytw.protocols.bridge import BridgeFactory
 from relaytw.records import housekeeping, records
 from relaytw.services.acceptance import Acceptance
@@ -38,6 +39,7 @@ from relaytw.services.books import Books
 from relaytw.services.bot_settings import SettingsKeeper
 from relaytw.services.dead_letters import DeadLetters
 from relaytw.services.dispatcher import Dispatcher, DispatchSettings
+from relaytw.services.forgetting import Forgetter
 from relaytw.services.housekeeping import Sweeps
 from relaytw.services.journalling import JournalIntake
 from relaytw.services.listener import Listener
@@ -49,6 +51,7 @@ from relaytw.services.redelivery import Redelivery, RedeliverySettings
 from relaytw.services.sessions import Sessions
 from relaytw.services.state_folder import StateFolder
 from relaytw.store.database import TransactionService
+from relaytw.store.journal import Journal
 from relaytw.store.syncing import InThread
 from relaytw.store.times import WallClock
 
@@ -218,6 +221,8 @@ class _Assembly:
                 clock=self.reactor, now=self.now, metrics=self.metrics,
             )  # fmt: skip
 
+        self.records.forgetting.others += _forgetters(self.journal, self.dead_letters)
+
     def _answer_the_operator(self) -> None:
         config, now = self.config, self.now
         wall = WallClock(config.relay.timezone)
@@ -302,6 +307,26 @@ def assemble(
     for child in parts.children():
         child.setServiceParent(relay)
     return relay
+
+
+def _forgetters(journal: Journal | None, dead_letters: DeadLetters) -> list[Forgetter]:
+    """Who else keeps what people say."""
+    forgetters: list[Forgetter] = [lambda user_hash: dead_letters.forget(_said_by(user_hash))]
+    if journal is not None:
+        kept = journal
+        forgetters.append(lambda user_hash: kept.forget(_said_by(user_hash)))
+    return forgetters
+
+
+def _said_by(user_hash: str) -> Callable[[bytes], bool]:
+    def said_by(line: bytes) -> bool:
+        try:
+            packet, _ = wire.decode_first(line)
+        except BadLine:
+            return False
+        return isinstance(packet, Chat) and packet.user_hash == user_hash
+
+    return said_by
 
 
 def _credentials(config: Config, state_dir: Path) -> Credentials:

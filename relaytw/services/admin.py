@@ -275,6 +275,10 @@ class Operator(Service):
             forgotten = await self._forgetting.forget(user_hash, actor)
         except DatabaseAway as away:
             raise Unavailable(f"nothing can be deleted while the database is away: {away}") from away
+        except OSError as error:
+            raise Unavailable(
+                f"the journal cannot be written ({error.strerror}); what was said is still in it"
+            ) from error
         return forgotten
 
     def _act(self, actor: str, format: str, **fields: Any) -> None:  # noqa: A002 (the logger's own word)

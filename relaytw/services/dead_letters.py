@@ -15,6 +15,7 @@ from relaytw.metrics import Metrics
 from relaytw.store import dead_letters
 from relaytw.store.database import Transactions
 from relaytw.store.dead_letters import DeadLetter
+from relaytw.store.erasing import SaidBy
 
 #: Letters stored in one transaction.
 BATCH = 100
@@ -67,6 +68,10 @@ class DeadLetters(Service):
     def drop(self, number: int) -> Deferred[bool]:
         """Delete one letter; False if there is none.  Fails with DatabaseAway."""
         return self._database.run(dead_letters.drop, number)
+
+    def forget(self, said_by: SaidBy) -> Deferred[int]:
+        """Delete the letters that are somebody's; how many.  Fails with DatabaseAway."""
+        return self._database.run(dead_letters.forget, said_by)
 
     def stopService(self) -> None:
         """Store nothing more; what waits is in the journal still."""

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from sqlalchemy import bindparam, delete, func, select
 
 from relaytw.messages import ClientKey
+from relaytw.store.erasing import SaidBy
 from relaytw.store.records import Accepted
 from relaytw.store.schema import dead_letters as table
 from relaytw.store.statements import Insert, Statement, Transaction
@@ -47,6 +48,7 @@ _INSERT = Insert(table, _COLUMNS)
 _NEWEST = Statement(select(func.max(table.c.id)))
 _TRIM = Statement(delete(table).where(table.c.id <= bindparam("id")))
 _LIST = Statement(select(*_shown).order_by(table.c.id.desc()).limit(bindparam("count")))
+_EVERY = Statement(select(*_shown))
 _GET = Statement(select(*_shown).where(table.c.id == bindparam("id")))
 _DELETE = Statement(delete(table).where(table.c.id == bindparam("id")))
 
@@ -73,6 +75,16 @@ def get(transaction: Transaction, id: int) -> DeadLetter | None:  # noqa: A002 (
 def drop(transaction: Transaction, id: int) -> bool:  # noqa: A002 (the column's name)
     """Delete one letter; False if there is none."""
     return transaction.run(_DELETE, id=id) > 0
+
+
+def forget(transaction: Transaction, said_by: SaidBy) -> int:
+    """Delete the letters that are somebody's; how many."""
+    numbers = [
+        letter.id for letter in map(_letter, transaction.all(_EVERY)) if letter.line and said_by(letter.line)
+    ]
+    for number in numbers:
+        drop(transaction, number)
+    return len(numbers)
 
 
 def _row(letter: DeadLetter) -> tuple[object, ...]:

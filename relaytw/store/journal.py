@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from twisted.application.service import Service
@@ -23,6 +24,7 @@ from relaytw.errors import ConfigError
 from relaytw.messages import ClientKey, Reply
 from relaytw.metrics import Metrics
 from relaytw.store.endings import Ending, Endings, Witness
+from relaytw.store.erasing import SaidBy, erase
 from relaytw.store.records import HEAD_SIZE, Accepted, Kind, Message, decode, encode_started, encode_waits
 from relaytw.store.records import Record as StoredRecord
 from relaytw.store.segments import Place, Segment
@@ -197,6 +199,13 @@ class Journal(Service):
         live = self._shelf.live
         places = [live[number] for number in numbers if number in live]
         return self._in_thread(lambda: [_read(place) for place in places])
+
+    def forget(self, said_by: SaidBy) -> Deferred[int]:
+        """Blank what somebody said; how many lines.  What is being run ends all the same.
+
+        Fails with OSError.
+        """
+        return self._in_thread(partial(erase, [one.path for one in self._shelf.segments], said_by))
 
     # -- replies; this is the outbox's ledger
 
