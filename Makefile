@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PYTHON ?= python3
 # How long the tests that start a real relay may take before they are killed, in seconds.
-LIMIT  := 600
+LIMIT  := 1500
 
 .DEFAULT_GOAL := help
 .PHONY: help run test unit integration lint format bench torture lock mariadb clean
