@@ -12,6 +12,7 @@ import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 from typing import NamedTuple
 from zlib import crc32
 
@@ -278,11 +279,17 @@ def _next_good(data: bytes, at: int, salt: int) -> int:
 def _decode_accepted(payload: bytes) -> Accepted:
     number, deliveries, at, serial, signature, signed_at, *sizes = _ACCEPTED.unpack_from(payload)
     (place, name, trace), line = _cut(payload, _ACCEPTED.size, sizes)
-    (bot, device, room), _ = _cut(place, _PLACE.size, _PLACE.unpack_from(place))
+    client, room = _decode_place(place)
     return Accepted(
-        number, deliveries, at, serial, signature, signed_at, ClientKey(_text(bot), _text(device)),
-        _text(room), _text(name), _text(trace), line,
-    )  # fmt: skip
+        number, deliveries, at, serial, signature, signed_at, client, room, _text(name), _text(trace), line
+    )
+
+
+@lru_cache(10_000)
+def _decode_place(place: bytes) -> tuple[ClientKey, str]:
+    # Most messages come from a few rooms: one key for all that is kept of them, not an equal one for each.
+    (bot, device, room), _ = _cut(place, _PLACE.size, _PLACE.unpack_from(place))
+    return ClientKey(_text(bot), _text(device)), _text(room)
 
 
 def _cut(data: bytes, start: int, sizes: Sequence[int]) -> tuple[list[bytes], bytes]:

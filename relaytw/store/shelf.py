@@ -165,7 +165,7 @@ class Shelf:
                     waiting.pop(number, None)
                     self._leave(number)
                     self.deliveries.pop(number, None)
-                self._count(*said.numbers)
+                self.next_number = max(self.next_number, *(number + 1 for number in said.numbers), 1)
             elif isinstance(said, Started):
                 if said.number in messages:
                     self.deliveries[said.number] = said.deliveries
@@ -189,13 +189,15 @@ class Shelf:
 
     def put(self, number: int, place: Place) -> None:
         """Something lives there now, and nowhere else."""
-        self._leave(number)
+        if number in self.live:
+            self._leave(number)
         segment, _, size, at = place
         self.live[number] = place
         segment.live += 1
         segment.live_bytes += size
         segment.newest = max(segment.newest, at)
-        self._count(number)
+        if number >= self.next_number:
+            self.next_number = number + 1
 
     def _leave(self, number: int) -> None:
         place = self.live.pop(number, None)
@@ -203,9 +205,6 @@ class Shelf:
             segment = place[0]
             segment.live -= 1
             segment.live_bytes -= place[2]
-
-    def _count(self, *numbers: int) -> None:
-        self.next_number = max(self.next_number, *(number + 1 for number in numbers), 1)
 
     # -- writing
 
