@@ -30,7 +30,7 @@ from relaytw.messages import Answer, Chat, ClientKey, Message, PhoneInfo, Settin
 from relaytw.metrics import Metrics
 from relaytw.protocols import wire
 from relaytw.protocols.bridge import BridgeFactory
-from relaytw.records import housekeeping, records
+from relaytw.recording import housekeeping, records
 from relaytw.services.acceptance import Acceptance
 from relaytw.services.admin import Operator
 from relaytw.services.approval_desk import ApprovalDesk

@@ -48,7 +48,7 @@ STAGES: tuple[tuple[str, ...], ...] = (
     ),
     ("relaytw.protocols.bridge", "relaytw.keyring", "relaytw.maintenance"),
     ("relaytw.services",),
-    ("relaytw.cli", "relaytw.testing", "relaytw.wiring", "relaytw.records"),
+    ("relaytw.cli", "relaytw.testing", "relaytw.wiring", "relaytw.recording"),
     ("relaytw.assembly",),
     ("relaytw.tap",),
 )
