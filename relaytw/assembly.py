@@ -183,7 +183,7 @@ class _Assembly:
             settings=DispatchSettings(
                 limits.processing_timeout, limits.cancel_grace, limits.drain_timeout, limits.consumers_max
             ),
-            note_answer=self.records.chat_log.answer,
+            note_answer=self.records.chat_log.answer, may_hear=self.approvals.may_hear,
         )  # fmt: skip
         self.acceptance = Acceptance(
             gate=self.gate, approvals=self.approvals, intake=self.intake, dispatcher=self.dispatcher,
@@ -202,11 +202,12 @@ class _Assembly:
         """Let those know each other of whom neither can be built first."""
         self.applier = Applier(
             self.settings, router=self.router, dispatcher=self.dispatcher, roster=self.sessions.roster,
-            metrics=self.metrics,
+            outbox=self.outbox, metrics=self.metrics,
         )  # fmt: skip
         self.settings.changed = self.applier.bot_changed
         self.approvals.effects.phones = self.sessions.roster
         self.approvals.effects.room_changed = self.applier.room_changed
+        self.approvals.effects.withdrawn = self.applier.withdrawn
         reach = self.reach
         reach.dispatcher, reach.sessions, reach.keeper = self.dispatcher, self.sessions, self.keeper
 

@@ -169,6 +169,23 @@ class Outbox:
             box.away_since = self._clock.seconds()
             self._work(box)
 
+    def discard(self, client: ClientKey, room: str | None) -> None:
+        """Drop what waits for a client, or for one room of it, whose approval was taken back."""
+        box = self._boxes.get(client)
+        if box is None:
+            return
+        for name, queue in list((box.rooms or {}).items()):
+            if room in (None, name):
+                while queue.entries:
+                    entry = queue.entries.popleft()
+                    box.count -= 1
+                    box.bytes -= entry.size
+                    self._drop(entry.reply, "not_approved", entry.number)
+                if box.rooms is not None:
+                    del box.rooms[name]
+        box.unconfirmed = None
+        self._work(box)
+
     def stop(self) -> None:
         """Write the rest of every answer to the phones that are here, and leave no timer behind."""
         self._stopped = True

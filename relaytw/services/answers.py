@@ -15,22 +15,26 @@ from twisted.python.failure import Failure
 from relaytw import texts
 from relaytw.bots.answers import parts
 from relaytw.bots.router import Invocation
-from relaytw.messages import Answer, Message, Part, Reply
+from relaytw.messages import Answer, ClientKey, Message, Part, Reply
 from relaytw.metrics import Metrics
 from relaytw.outbox import Outbox
 
 #: Is told of every answer that is sent.
 AnswerNote = Callable[[Message, Sequence[Part]], None]
+#: Says whether a room of a client may be told anything.
+MayHear = Callable[[ClientKey, str], bool]
 
 
 class Answers:
     """Turns answers into replies.  Made in the reactor's thread, to which blocking handlers are led back."""
 
-    def __init__(self, clock: IReactorTime, outbox: Outbox, metrics: Metrics, note: AnswerNote) -> None:
+    def __init__(self, clock: IReactorTime, outbox: Outbox, metrics: Metrics, note: AnswerNote, may_hear: MayHear
+    ) -> None:
         self._clock = clock
         self._outbox = outbox
         self._metrics = metrics
         self._note = note
+        self._may_hear = may_hear
         self._thread = get_ident()
         self._log = Logger(namespace="relaytw.dispatch")
 
@@ -80,6 +84,10 @@ class Answers:
     def send(self, message: Message, answer: Sequence[Part]) -> None:
         """Send the parts of an answer to the room the message came from."""
         client, room, channel, trace = message.client, message.room, message.channel_id, message.trace
+        if not self._may_hear(client, channel or room):
+            # Its approval was taken back while its handler was at work.
+            self._metrics.replies_dropped["not_approved"] += len(answer)
+            return
         if len(answer) == 1:
             self._outbox.send((Reply(client, room, channel, answer[0], trace),))
         else:

@@ -84,9 +84,14 @@ class ApprovalCache:
         self._room_count -= len(rooms)
         return len(rooms) + (self._devices.pop(client, None) is not None)
 
-    def forget_absent(self) -> int:
-        """Forget whatever is of no phone that is on; how many entries."""
-        return sum(self.forget(client) for client in list(self._devices) if not self._is_needed(client))
+    def forget_absent(self, *, approved: bool) -> int:
+        """Forget whatever is of no phone that is on, `approved` devices too or not; how many entries."""
+        absent = [
+            client
+            for client, device in self._devices.items()
+            if (approved or device.status is not Status.APPROVED) and not self._is_needed(client)
+        ]
+        return sum(map(self.forget, absent))
 
     def forget_idle(self, unused_since: float) -> int:
         """Forget devices that nobody has named since then; how many entries.

@@ -25,6 +25,8 @@ from relaytw.store.times import WallClock
 #: Seconds for which an answer is good enough for whoever comes next, for which nobody asks again after
 #: there was none, and after there can be no row.
 GOOD_FOR, UNANSWERED_FOR, ROWLESS_FOR = 1.0, 5.0, 60.0
+#: How many devices and rooms without a row are remembered to be registered.
+ROWLESS = 10_000
 #: Who it was that changed the table, as far as the relay can tell.
 ELSEWHERE = "database"
 
@@ -71,6 +73,8 @@ class ApprovalEffects:
     ) -> None:
         self.phones: Phones = _Nobody()
         self.room_changed: Callable[[Room], None] = lambda _room: None
+        #: Is told whose approval was taken back: a client's, or that of one room of it.
+        self.withdrawn: Callable[[ClientKey, str | None], None] = lambda _client, _room: None
         #: Devices bound to a deviceUUID that was not seen in the table yet.
         self.pins: dict[ClientKey, Pin] = {}
         #: What has no row, and ought to be registered.
@@ -105,6 +109,8 @@ class ApprovalEffects:
             self.pins.pop(device.client, None)
         if saved and device.word != word and actor is ELSEWHERE:
             self._note(device, word)
+        if before[0] is Status.APPROVED and device.status is not Status.APPROVED:
+            self.withdrawn(device.client, None)
         if self._state(device) != before:
             self.phones.status_changed(device.client, device.status)
 
@@ -123,6 +129,8 @@ class ApprovalEffects:
             self._no_row(room, found)
         if room.status is not status:
             room.reported = False
+            if status is Status.APPROVED:
+                self.withdrawn(room.client, room.room_id)
         if saved and room.word != word and actor is ELSEWHERE:
             self._note(room, word)
         if room.settings != settings or (not saved and room.settings != USUAL_ROOM):
@@ -132,7 +140,7 @@ class ApprovalEffects:
         """Nothing could be learnt of this: what is known holds, and it is asked for later."""
         one.again_at = self._clock.seconds() + UNANSWERED_FOR
         if not one.saved:
-            self.rowless[one] = None
+            self.wants_row(one)
 
     def answered(self, one: KnownDevice | KnownRoom) -> None:
         """Whoever asks next is given what is known by now, without another look at the table."""
@@ -147,7 +155,13 @@ class ApprovalEffects:
                 self._log.warn(
                     "{what} cannot be saved, and so not be approved: {why}", what=_named(one), why=found.why
                 )
+        self.wants_row(one)
+
+    def wants_row(self, one: KnownDevice | KnownRoom) -> None:
+        """Have this registered when the table answers; of too many the first are left until they come again."""
         self.rowless[one] = None
+        if len(self.rowless) > ROWLESS:
+            del self.rowless[next(iter(self.rowless))]
 
     def _note(self, one: KnownDevice | KnownRoom, before: str | None) -> None:
         after = one.word if one.saved else "deleted"

@@ -37,7 +37,7 @@ class RefreshSettings:
 
     interval: float = 2.0
     page: int = 2_000
-    keys: int = 1_500
+    keys: int = 4_000
 
 
 class Refresher:
@@ -69,7 +69,8 @@ class Refresher:
         self._settings = settings
         self._since: Since | None = None
         self._version: tuple[int, int] | None = None
-        self._left: deque[ClientKey | KnownRoom] = deque()
+        self._left: deque[KnownRoom] = deque()
+        self._again = False
         self._loop = LoopingCall(self._round)
         self._loop.clock = clock
         self._log = Logger(namespace="relaytw.approvals")
@@ -100,12 +101,14 @@ class Refresher:
         since = self._since or self._from(begun)
         found = await self._database.run(changes, since, self._settings.page)
         clients, looked_at = self._concerned(found)
-        for one in self._next_ones(found.version):
-            if isinstance(one, KnownRoom):
-                looked_at[one] = None
-            else:
-                clients[one] = None
-        await self._read(list(clients), list(looked_at))
+        here, their_rooms = self._next_ones(found.version)
+        clients |= dict.fromkeys(here)
+        looked_at |= dict.fromkeys(their_rooms)
+        try:
+            await self._read(list(clients), list(looked_at))
+        except Exception:
+            self._left.extendleft(reversed(their_rooms))
+            raise
         # Only now, so that what a round that failed has not seen is seen by the next.
         again = self._from(begun)
         self._since = Since(found.more_devices or again.devices, found.more_rooms or again.rooms)
@@ -140,13 +143,15 @@ class Refresher:
         clients = dict.fromkeys(client for client in found.devices if self._cache.device(client) is not None)
         looked_at: dict[KnownRoom, None] = {}
         common: set[tuple[str, str]] = set()
+        by_id: dict[ClientKey, dict[str, list[KnownRoom]]] = {}
         for key in found.rooms:
             if key.device is None:
                 common.add((key.bot, key.room_id))
             else:
-                for room in self._cache.rooms_of(ClientKey(key.bot, key.device)):
-                    if _means(key, room):
-                        looked_at[room] = None
+                client = ClientKey(key.bot, key.device)
+                if client not in by_id:
+                    by_id[client] = self._rooms_by_id(client)
+                looked_at |= dict.fromkeys(by_id[client].get(key.room_id, ()))
         if common:
             bots = {bot for bot, _ in common}
             for room in self._cache.every_room():
@@ -154,12 +159,26 @@ class Refresher:
                     looked_at[room] = None
         return clients, looked_at
 
-    def _next_ones(self, version: tuple[int, int] | None) -> list[ClientKey | KnownRoom]:
-        """The next ones of all that are here; where nobody else has written since the last, none."""
-        if version != self._version or (version is None and not self._left):
-            here = list(self._effects.phones.clients())
-            self._left = deque([*here, *chain.from_iterable(map(self._cache.rooms_of, here))])
-        return [self._left.popleft() for _ in range(min(self._settings.keys, len(self._left)))]
+    def _rooms_by_id(self, client: ClientKey) -> dict[str, list[KnownRoom]]:
+        found: dict[str, list[KnownRoom]] = {}
+        for room in self._cache.rooms_of(client):
+            for one in _ids(room):
+                found.setdefault(one, []).append(room)
+        return found
+
+    def _next_ones(self, version: tuple[int, int] | None) -> tuple[list[ClientKey], list[KnownRoom]]:
+        """All clients that are here, and the next of their rooms; none where nobody else has written.
+
+        A walk over the rooms goes on to its end, whoever writes meanwhile, and is then begun anew.
+        """
+        changed = version is None or version != self._version
+        self._again = self._again or changed
+        here = list(self._effects.phones.clients()) if changed else []
+        if self._again and not self._left:
+            self._again = False
+            self._left = deque(chain.from_iterable(map(self._cache.rooms_of, self._effects.phones.clients())))
+        count = min(len(self._left), max(self._settings.keys - len(here), self._settings.keys // 2))
+        return here, [self._left.popleft() for _ in range(count)]
 
     def _from(self, at: float) -> Since:
         text = self._wall(at - OVERLAP)
@@ -168,7 +187,3 @@ class Refresher:
 
 def _ids(room: KnownRoom) -> tuple[str, str]:
     return room.table_id, f"{room.table_id}_{room.client.bot}"
-
-
-def _means(key: RowKey, room: KnownRoom) -> bool:
-    return key.room_id in _ids(room)

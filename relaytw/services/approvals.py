@@ -145,12 +145,20 @@ class Approvals(Service):
         self.effects.pins[device.client] = Pin(uuid)
         self._write_soon()
 
+    def may_hear(self, client: ClientKey, room_id: str) -> bool:
+        """May anything be said in this room?  Not once its approval, or its device's, was taken back."""
+        device = self.cache.device(client)
+        if device is None or device.status is not Status.APPROVED:
+            return False
+        room = self.cache.room(client, room_id)
+        return room is None or room.status is Status.APPROVED
+
     def proved(self, device: Device) -> None:
         """Note that a device that is not approved has shown a valid signature: its row is worth keeping."""
         device.proven = True
         if isinstance(device, KnownDevice) and not device.saved:
             device.again_at = 0.0
-            self.effects.rowless[device] = None
+            self.effects.wants_row(device)
 
     def code_of(self, client: ClientKey, room_id: str | None = None) -> str:
         """The short code by which an operator may name a device, or a room, that waits."""
@@ -191,8 +199,11 @@ class Approvals(Service):
         return self.cache.forget_idle(self._clock.seconds() - self.settings.idle_ttl)
 
     def forget_absent(self) -> int:
-        """Forget every device that is not on, and its rooms; how many entries."""
-        return self.cache.forget_absent()
+        """Forget every device that is not on, and its rooms; how many entries.
+
+        While the database is away those that are approved are kept: nobody else knows it then.
+        """
+        return self.cache.forget_absent(approved=self._database.away is None)
 
     # -- inside
 

@@ -27,7 +27,7 @@ from relaytw.lanes import Lane, LaneKey, Lanes
 from relaytw.messages import Answer, Message
 from relaytw.metrics import Metrics
 from relaytw.outbox import Outbox
-from relaytw.services.answers import AnswerNote, Answers
+from relaytw.services.answers import AnswerNote, Answers, MayHear
 from relaytw.services.deadlines import Deadlines
 from relaytw.services.steps import resume, run_first_step
 from relaytw.services.threads import BlockingPool
@@ -80,11 +80,12 @@ class Dispatcher(Service):
         metrics: Metrics,
         settings: DispatchSettings,
         note_answer: AnswerNote = lambda _message, _parts: None,
+        may_hear: MayHear = lambda _client, _room: True,
     ) -> None:
         self.lanes = lanes
         self._clock = clock
         self._intake = intake
-        self._answers = Answers(clock, outbox, metrics, note_answer)
+        self._answers = Answers(clock, outbox, metrics, note_answer, may_hear)
         self._find = find
         self._threads = threads
         self._metrics = metrics

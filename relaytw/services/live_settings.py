@@ -8,7 +8,9 @@ from weakref import WeakValueDictionary
 from relaytw.bots.router import Router
 from relaytw.gate import Room
 from relaytw.lanes import LaneKey
+from relaytw.messages import ClientKey
 from relaytw.metrics import Metrics
+from relaytw.outbox import Outbox
 from relaytw.services.dispatcher import Dispatcher
 from relaytw.services.roster import Roster
 from relaytw.settings import USUAL_ROOM, BotSettings
@@ -99,13 +101,31 @@ class Applier:
         router: Router,
         dispatcher: Dispatcher,
         roster: Roster,
+        outbox: Outbox,
         metrics: Metrics,
     ) -> None:
         self._settings = settings
+        self._outbox = outbox
         self._router = router
         self._dispatcher = dispatcher
         self._roster = roster
         self._metrics = metrics
+
+    def withdrawn(self, client: ClientKey, room_id: str | None) -> None:
+        """An approval was taken back: nothing that waits is run or told; what runs is not answered."""
+        bot, device = client
+        waiting = [
+            key
+            for key, _, _ in self._dispatcher.lanes.snapshot()
+            if (key.bot, key.device) == (bot, device) and room_id in (None, key.room)
+        ]
+        dropped = sum(map(self._dispatcher.drop, waiting))
+        if room_id is None:
+            self._metrics.restricted += dropped
+        else:
+            self._metrics.room_refused += dropped
+        self._outbox.discard(client, room_id)
+        self._dispatcher.pump()
 
     def bot_changed(self, old: BotSettings, new: BotSettings) -> None:
         """Apply a bot's new settings; what runs goes on, what waits for a bot now paused is not run."""

@@ -22,6 +22,8 @@ from relaytw.store.devices import AskedDevice
 from relaytw.store.rooms import AskedRoom, RowKey
 
 #: How many devices, and how many rooms, are looked up in one transaction.
+#: How many devices, and rooms, may wait to be looked up; of more the first get no answer for now.
+QUESTIONS = 20_000
 BATCH = 500
 
 
@@ -80,6 +82,9 @@ class Lookups:
             if_new = asked.if_new or earlier.if_new
             asked = (earlier if asked.address is None else asked)._replace(if_new=if_new)
         self._devices[asked.client] = asked
+        if len(self._devices) > QUESTIONS:
+            first = next(iter(self._devices))
+            self._give_up([self._devices.pop(first)])
         self._pump()
 
     def room(self, room: KnownRoom, if_new: Status | None, name: str = "") -> None:
@@ -90,6 +95,8 @@ class Lookups:
             if_new, name = if_new or earlier.asked.if_new, name or earlier.asked.name
             room = earlier.room if earlier.room.waiters else room
         self._rooms[key] = RoomQuestion(room, AskedRoom(room.client, room.table_id, if_new, name))
+        if len(self._rooms) > QUESTIONS:
+            self._give_up([self._rooms.pop(next(iter(self._rooms)))])
         self._pump()
 
     def wait(self, one: KnownDevice | KnownRoom) -> Deferred[Any]:
@@ -194,7 +201,7 @@ class Lookups:
         one.stamp = stamp
         if isinstance(one, KnownRoom):
             one.again_at = self._clock.seconds() + ROWLESS_FOR
-            self._effects.rowless[one] = None
+            self._effects.wants_row(one)
 
     def _rooms_at(self, row: RowKey) -> list[KnownRoom]:
         return [
@@ -209,6 +216,10 @@ class Lookups:
             return
         if failure.check(DatabaseAway) is None:
             self._log.failure("{what} could not be looked up", failure, what=_name(batch[0]))
+        self._give_up(batch)
+
+    def _give_up(self, batch: Batch) -> None:
+        """These get no answer for now."""
         for one in batch:
             known = one.room if isinstance(one, RoomQuestion) else self._cache.device(one.client)
             if known is not None:

@@ -14,6 +14,7 @@ from sqlalchemy import and_, bindparam, delete, func, null, select, update
 
 from relaytw.messages import ClientKey, Status
 from relaytw.store.connections import COLLISIONS
+from relaytw.store.layout import Layout
 from relaytw.store.schema import devices
 from relaytw.store.statements import Insert, Statement, Transaction, any_of, chunks, keys_of
 from relaytw.store.urls import Engine
@@ -159,8 +160,9 @@ class Answers(NamedTuple):
 
 def find(transaction: Transaction, clients: Collection[ClientKey]) -> dict[ClientKey, StoredDevice]:
     """The rows of these clients, of those who have one."""
-    wanted, found = set(clients), {}
-    for some in chunks(clients, _CHUNK):
+    # To ask an old table for letters that it does not know is an error to the database.
+    wanted, found = {client for client in clients if not fault_of(client, transaction.layout)}, {}
+    for some in chunks(wanted, _CHUNK):
         size = 1 if len(some) == 1 else _CHUNK
         for row in transaction.all(_FIND[size], **keys_of(some, size)):
             stored = _stored(row)
@@ -175,7 +177,8 @@ def look_up(
     """What is known of each of these, those registered that shall be; at most so many rows are pending."""
     known = find(transaction, {one.client for one in asked})
     new = {one.client: one for one in asked if one.if_new is not None and one.client not in known}
-    waiting = [client for client, one in new.items() if one.if_new is Status.PENDING and not fault_of(client)]
+    layout = transaction.layout
+    waiting = [client for client, one in new.items() if one.if_new is Status.PENDING and not fault_of(client, layout)]
     fitting, dropped = make_room(transaction, len(waiting), most, {*spared, *known}) if waiting else (0, [])
     left_out = set(waiting[fitting:])
     answers: dict[ClientKey, Found] = dict(known)
@@ -192,7 +195,7 @@ def look_up(
 def register(transaction: Transaction, new: AskedDevice, status: Status, at: str) -> StoredDevice | Conflict:
     """Give a device its row, or say why that cannot be."""
     bot, device = new.client
-    if why := fault_of(new.client):
+    if why := fault_of(new.client, transaction.layout):
         return Conflict(why)
     address, kind, version = _about(transaction, new)
     try:
@@ -277,11 +280,13 @@ def page(transaction: Transaction, status: Status | None, after: int, limit: int
     return [_stored(row) for row in rows]
 
 
-def fault_of(client: ClientKey) -> str | None:
-    """Why these names fit into no row, or None."""
+def fault_of(client: ClientKey, layout: Layout, table: str = devices.name) -> str | None:
+    """Why these names fit into no row of a table, or None."""
     for name, value, most in (("bot", client.bot, BOT_CHARS), ("device", client.device, DEVICE_CHARS)):
         if len(value) > most:
             return f"the name of its {name} has {len(value)} characters, and the table holds {most}"
+        if not layout.holds(f"{table}.{name}_{'name' if name == 'bot' else 'id'}", value):
+            return f"{table} cannot store the name of its {name} as it is: it has too many or strange letters"
     return None
 
 
@@ -331,7 +336,7 @@ def _stored(row: tuple[Any, ...]) -> StoredDevice:
         row
     )
     return StoredDevice(
-        number, ClientKey(bot, device), word, uuid or None, reason or None, address, kind, version,
+        number, ClientKey(bot or "", device or ""), word, uuid or None, reason or None, address, kind, version,
         _number(line_bytes, _USUAL_LINE_BYTES), _number(width, _USUAL_WIDTH), created, updated,
     )  # fmt: skip
 

@@ -85,6 +85,11 @@ class Layout:
         """How many bytes of a chat message are stored."""
         return self.texts[MESSAGE].bytes
 
+    def holds(self, column: str, text: str) -> bool:
+        """Can "table.column" store this text, and compare it, as it is?"""
+        limit = self.texts.get(column)
+        return limit is None or limit.fit(text) == (text, False)
+
     def fit(self, column: str, text: str) -> tuple[str, bool]:
         """The text as "table.column" can store it, and whether it had to be cut."""
         limit = self.texts.get(column)

@@ -17,6 +17,7 @@ from sqlalchemy import and_, bindparam, delete, func, or_, select, update
 from relaytw.messages import ClientKey, Status
 from relaytw.store.connections import COLLISIONS
 from relaytw.store.devices import Conflict, fault_of, reason_for
+from relaytw.store.layout import Layout
 from relaytw.store.schema import rooms
 from relaytw.store.statements import Insert, Statement, Transaction, any_of, chunks, keys_of
 from relaytw.store.urls import Engine
@@ -182,7 +183,9 @@ def rows_of(client: ClientKey, room_id: str) -> Iterator[RowKey]:
 
 def find(transaction: Transaction, wanted: Collection[RoomKey]) -> dict[RoomKey, StoredRoom]:
     """The rows of these rooms, of those that have one."""
-    candidates = {key: list(rows_of(*key)) for key in wanted}
+    # To ask an old table for letters that it does not know is an error to the database.
+    layout = transaction.layout
+    candidates = {key: list(rows_of(*key)) for key in wanted if not _fault_of(*key, layout)}
     there = _rows(transaction, candidates.values())
     found = {}
     for key, some in candidates.items():
@@ -190,6 +193,12 @@ def find(transaction: Transaction, wanted: Collection[RoomKey]) -> dict[RoomKey,
         if row is not None:
             found[key] = row
     return found
+
+
+def _fault_of(client: ClientKey, room_id: str, layout: Layout) -> str | None:
+    if not layout.holds(f"{rooms.name}.room_id", room_id):
+        return f"{rooms.name} cannot store its id as it is: it has too many or strange letters"
+    return fault_of(client, layout, rooms.name)
 
 
 def _rows(transaction: Transaction, candidates: Iterable[Sequence[RowKey]]) -> dict[RowKey, StoredRoom]:
@@ -213,7 +222,8 @@ def look_up(transaction: Transaction, asked: Sequence[AskedRoom], most: int, at:
         for one in asked
         if one.if_new is not None and (one.client, one.room_id) not in known
     }
-    waiting = [key for key, one in new.items() if one.if_new is Status.PENDING and not fault_of(one.client)]
+    layout = transaction.layout
+    waiting = [key for key, one in new.items() if one.if_new is Status.PENDING and not _fault_of(*key, layout)]
     spared = {row.key for row in known.values()}
     fitting, dropped = make_room(transaction, len(waiting), most, spared) if waiting else (0, [])
     left_out = set(waiting[fitting:])
@@ -229,7 +239,7 @@ def look_up(transaction: Transaction, asked: Sequence[AskedRoom], most: int, at:
 
 def register(transaction: Transaction, new: AskedRoom, status: Status, at: str) -> StoredRoom | Conflict:
     """Give a room its row, or say why that cannot be."""
-    if why := fault_of(new.client):
+    if why := _fault_of(new.client, new.room_id, transaction.layout):
         return Conflict(why)
     name = _fitting(transaction, new.name or new.room_id)
     key = _new_key(transaction, new)
