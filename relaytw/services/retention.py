@@ -13,7 +13,7 @@ from twisted.internet.task import deferLater
 from relaytw.services.loops import Regularly
 from relaytw.store import expiry
 from relaytw.store.database import DatabaseAway, Transactions
-from relaytw.store.expiry import BEGINNING, Expiry, Kept
+from relaytw.store.expiry import BEGINNING, Expiry, Kept, Spared
 from relaytw.store.statements import Transaction
 from relaytw.store.times import WallClock
 
@@ -60,7 +60,7 @@ class Retention(Regularly):
         self._wall = wall
         self._now = now
         self._place = BEGINNING
-        self._spared: frozenset[tuple[str, str, str]] = frozenset()
+        self._spared = Spared()
         self._first: IDelayedCall | None = None
         self._working: Deferred[None] | None = None
 
@@ -143,11 +143,11 @@ class Retention(Regularly):
         return found
 
     async def _expire_usual(self, rooms: list[Kept]) -> int:
-        spared = frozenset(
-            (room.bot, device, room.room_id)
-            for room in rooms if room.days > self._days.chat
-            for device in (room.device, "")
-        )  # fmt: skip
+        longer = [room for room in rooms if room.days > self._days.chat]
+        spared = Spared(
+            frozenset((room.bot, device, room.room_id) for room in longer for device in (room.device, "")),
+            frozenset((room.bot, device, room.room_id) for room in longer for device in room.without),
+        )
         if spared != self._spared:
             self._place, self._spared = BEGINNING, spared
         # What is spared is looked at once, not every hour.

@@ -39,12 +39,29 @@ class Expiry:
 
 
 class Kept(NamedTuple):
-    """A room whose chat is kept for a time of its own."""
+    """A room whose chat is kept for a time of its own.
+
+    Without a device it is that of every device of its bot but those that have a row for it themselves.
+    """
 
     bot: str
-    device: str
+    device: str | None
     room_id: str
     days: int
+    without: frozenset[str] = frozenset()
+
+
+class Spared(NamedTuple):
+    """Rooms, by bot, device and id, that keep their chat longer than usual: those `but` these."""
+
+    rooms: frozenset[tuple[str, str | None, str]] = frozenset()
+    but: frozenset[tuple[str, str | None, str]] = frozenset()
+
+    def has(self, bot: str, device: str | None, room_id: str) -> bool:
+        """Is this room one of them?  What was said before phones were kept is everybody's."""
+        if (bot, device or "", room_id) in self.rooms:
+            return True
+        return (bot, None, room_id) in self.rooms and (bot, device, room_id) not in self.but
 
 
 class Place(NamedTuple):
@@ -93,6 +110,13 @@ _KEPT = Statement(
     .order_by(rooms.c.room_id, rooms.c.bot_name, rooms.c.device_id)
     .limit(bindparam("limit"))
 )
+_OWNERS = Statement(
+    select(rooms.c.device_id).where(
+        rooms.c.room_id.in_([bindparam("room_id"), bindparam("old_id")]),
+        rooms.c.bot_name == bindparam("bot"),
+        rooms.c.device_id.is_not(None),
+    )
+)
 _OLD_CHAT = Statement(
     select(
         chat_logs.c.id, chat_logs.c.created_at, chat_logs.c.bot_name, chat_logs.c.device_id,
@@ -114,6 +138,14 @@ _OLD_CHAT_OF_ROOM = Statement(
     .order_by(chat_logs.c.created_at)
     .limit(bindparam("limit"))
 )
+_SPEAKERS = Statement(
+    select(chat_logs.c.device_id)
+    .distinct()
+    .where(chat_logs.c.channel_id == bindparam("channel_id"))
+    .where(chat_logs.c.created_at < bindparam("before"))
+    .where(chat_logs.c.bot_name == bindparam("bot"))
+    .where(or_(chat_logs.c.channel_id != "", chat_logs.c.room_name == bindparam("room_name")))
+)
 _DELETE_CHAT = delete_by_id(chat_logs)
 
 
@@ -123,12 +155,21 @@ def rooms_with_own_days(
     """Of some rooms that come after a key those with a time of their own, and the key to go on after."""
     room_id, bot, device = after
     rows = transaction.all(_KEPT, room_id=room_id, bot=bot, device=device, limit=_ROOMS)
-    kept = [
-        Kept(row[1], row[2], row[0].removesuffix(f"_{row[1]}"), days)
-        for row in rows
-        if (days := own_days(row[3])) is not None
-    ]
-    return kept, (rows[-1][:3] if len(rows) == _ROOMS else None)
+    kept = [_kept(transaction, row, days) for row in rows if (days := own_days(row[3])) is not None]
+    if len(rows) < _ROOMS:
+        return kept, None
+    room_id, bot, device = rows[-1][:3]
+    return kept, (room_id, bot, device or "")
+
+
+def _kept(transaction: Transaction, row: Sequence[Any], days: int) -> Kept:
+    room_id, bot, device = row[0].removesuffix(f"_{row[1]}"), row[1], row[2]
+    if not transaction.layout.rooms_per_device:
+        return Kept(bot, None, room_id, days)
+    if device is not None:
+        return Kept(bot, device, room_id, days)
+    owners = transaction.all(_OWNERS, room_id=room_id, old_id=f"{room_id}_{bot}", bot=bot)
+    return Kept(bot, None, room_id, days, frozenset(owner for (owner,) in owners))
 
 
 def own_days(log_settings: object) -> int | None:
@@ -137,7 +178,7 @@ def own_days(log_settings: object) -> int | None:
         return None
     try:
         settings = json.loads(log_settings)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     days = settings.get("retention_days") if isinstance(settings, dict) else None
     if isinstance(days, bool) or not isinstance(days, int) or not LEAST_DAYS <= days <= MOST_DAYS:
@@ -156,15 +197,21 @@ def expire_chat_of_nameless_room(transaction: Transaction, room: Kept, before: s
 
 
 def _expire_of_room(transaction: Transaction, room: Kept, channel_id: str, before: str, limit: int) -> int:
-    found = transaction.all(
-        _OLD_CHAT_OF_ROOM, channel_id=channel_id, room_name=room.room_id, before=before, bot=room.bot,
-        device=room.device, limit=limit,
-    )  # fmt: skip
-    return run_by_id(transaction, _DELETE_CHAT, [row[0] for row in found])
+    about = {"channel_id": channel_id, "room_name": room.room_id, "before": before, "bot": room.bot}
+    devices = [room.device]
+    if room.device is None:
+        devices = [device for (device,) in transaction.all(_SPEAKERS, **about) if device not in room.without]
+    deleted = 0
+    for device in devices:
+        if deleted == limit:
+            break
+        rows = transaction.all(_OLD_CHAT_OF_ROOM, **about, device=device, limit=limit - deleted)
+        deleted += run_by_id(transaction, _DELETE_CHAT, [row[0] for row in rows])
+    return deleted
 
 
 def expire_chat(
-    transaction: Transaction, place: Place, before: str, spared: frozenset[tuple[str, str, str]], limit: int
+    transaction: Transaction, place: Place, before: str, spared: Spared, limit: int
 ) -> tuple[int, Place | None]:
     """Look at `limit` old rows after a place and delete those of rooms that are not spared.
 
@@ -172,11 +219,11 @@ def expire_chat(
     """
     since = place.created_at or _EARLIEST
     rows = transaction.all(_OLD_CHAT, since=since, id=place.id, before=before, limit=limit)
-    doomed = [row[0] for row in rows if _room_of(row) not in spared]
+    doomed = [row[0] for row in rows if not spared.has(*_room_of(row))]
     deleted = run_by_id(transaction, _DELETE_CHAT, doomed)
     return deleted, (Place(str(rows[-1][1]), rows[-1][0]) if len(rows) == limit else None)
 
 
-def _room_of(row: Sequence[Any]) -> tuple[str, str, str]:
+def _room_of(row: Sequence[Any]) -> tuple[str, str | None, str]:
     _, _, bot, device, channel_id, room_name = row
-    return bot, device or "", channel_id or room_name
+    return bot, device, channel_id or room_name

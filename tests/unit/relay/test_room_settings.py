@@ -5,6 +5,8 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred
 
 from relaytw.errors import Unavailable
+from relaytw.services.retention import FIRST
+from relaytw.store.times import WallClock
 from tests.unit.books import done
 from tests.unit.relay.harness import RelayTestCase
 
@@ -24,6 +26,9 @@ class RoomSettingsTests(RelayTestCase):
         phone.say("third")
         self.assertEqual(self.heard_texts(), ["first", "third"])
         self.assertEqual(self.stages.metrics.muted, 1)
+        self.advance(1)
+        logged = self.database.rows("SELECT message FROM kb_chat_logs ORDER BY id")
+        self.assertEqual(logged, [("first",), ("second",), ("third",)])
 
     def test_ordered(self) -> None:
         """An ordered room runs one message at a time; it may become so, and cease to, while it is busy."""
@@ -62,6 +67,18 @@ class RoomSettingsTests(RelayTestCase):
             {room.name: room.settings.retention_days, other.name: other.settings.retention_days},
             {"room": 7, "another": None},
         )
+
+    def test_retention(self) -> None:
+        """The next look for old rows keeps a room's chat for its own time; the other rooms' as usual."""
+        phone = self.proven(answers=True)
+        phone.say("hello")
+        phone.say("open", room="another")
+        self.advance(1)
+        old = WallClock("Asia/Seoul").text(self.now() - 8 * 86_400)
+        self.database.change("UPDATE kb_chat_logs SET created_at = ?", old)
+        self.set(retention_days=7)
+        self.advance(FIRST)
+        self.assertEqual(self.database.rows("SELECT message FROM kb_chat_logs"), [("open",)])
 
     def test_written_down(self) -> None:
         """Who has set what is in the audit, and the table has it after a restart."""

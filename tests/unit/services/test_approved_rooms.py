@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from relaytw.messages import ClientKey, Status
+from relaytw.settings import RoomSettings
 from relaytw.store.layout import Layout
-from tests.unit.books import PHONE, BooksCase
+from tests.unit.books import PHONE, BooksCase, done
 
 
 class RoomTests(BooksCase):
@@ -90,6 +91,28 @@ class RoomTests(BooksCase):
             for device in ("phone", "other", "third"):
                 again = self.make(self.books).room(client=ClientKey("bot", device))
                 self.assertIs(again.status, Status.APPROVED)
+
+    def test_set_by_less(self) -> None:
+        """What is set for a room whose row is for all devices is set for all of them, and at once."""
+        insert = "INSERT INTO kb_rooms (room_id, bot_name, device_id, status) VALUES ('7_bot', 'bot', ?, '')"
+        for columns, device in ((("room_id", "bot_name", "device_id"), None), (("room_id",), "phone")):
+            self.drop_key()
+            self.books.database.change(insert, device)
+            per_device = "device_id" in columns
+            self.books.database.layout = Layout(rooms_per_device=per_device, room_key=columns)
+            books = self.make(self.books)
+            both = books.room(), books.room(client=ClientKey("bot", "other"))
+            values = {"muted": True, "retention_days": 7}
+            for client in (PHONE, ClientKey("bot", "")):
+                values["per_room"] = len(client.device) + 1
+                self.assertTrue(
+                    done(books.desk.set_room_settings(client, "7", values, "admin", register=False))
+                )
+                wanted = RoomSettings(per_room=values["per_room"], muted=True, retention_days=7)
+                self.assertEqual([room.settings for room in both], [wanted, wanted])
+            rows = self.books.database.rows("SELECT room_id, device_id, muted FROM kb_rooms")
+            self.assertEqual(rows, [("7_bot", device, 1)])
+            self.assertEqual(set(books.rooms_changed), set(both))
 
     def test_old_ids(self) -> None:
         """Rows of old installations count: ids with a bot's name, and without a device for all of them."""
