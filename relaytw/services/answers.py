@@ -28,7 +28,8 @@ MayHear = Callable[[ClientKey, str], bool]
 class Answers:
     """Turns answers into replies.  Made in the reactor's thread, to which blocking handlers are led back."""
 
-    def __init__(self, clock: IReactorTime, outbox: Outbox, metrics: Metrics, note: AnswerNote, may_hear: MayHear
+    def __init__(
+        self, clock: IReactorTime, outbox: Outbox, metrics: Metrics, note: AnswerNote, may_hear: MayHear
     ) -> None:
         self._clock = clock
         self._outbox = outbox

@@ -158,7 +158,7 @@ class ApprovalEffects:
         self.wants_row(one)
 
     def wants_row(self, one: KnownDevice | KnownRoom) -> None:
-        """Have this registered when the table answers; of too many the first are left until they come again."""
+        """Have this registered when the table answers; of too many the first wait until they come again."""
         self.rowless[one] = None
         if len(self.rowless) > ROWLESS:
             del self.rowless[next(iter(self.rowless))]

@@ -21,7 +21,7 @@ from relaytw.store import devices, rooms
 from relaytw.store.approvals import Answers, Asked, Changes, Since, changes, look_up
 from relaytw.store.database import DatabaseAway, Transactions
 from relaytw.store.devices import AskedDevice
-from relaytw.store.rooms import AskedRoom, RowKey
+from relaytw.store.rooms import AskedRoom
 
 #: Seconds that a round looks back before the one before it: others' clocks and transactions may be late.
 OVERLAP = 5.0

@@ -22,9 +22,9 @@ from relaytw.store.devices import AskedDevice
 from relaytw.store.rooms import AskedRoom, RowKey
 
 #: How many devices, and how many rooms, are looked up in one transaction.
-#: How many devices, and rooms, may wait to be looked up; of more the first get no answer for now.
-QUESTIONS = 20_000
 BATCH = 500
+#: How many of each may wait to be looked up; of more the first get no answer for now.
+QUESTIONS = 20_000
 
 
 class RoomQuestion:

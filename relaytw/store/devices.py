@@ -178,7 +178,9 @@ def look_up(
     known = find(transaction, {one.client for one in asked})
     new = {one.client: one for one in asked if one.if_new is not None and one.client not in known}
     layout = transaction.layout
-    waiting = [client for client, one in new.items() if one.if_new is Status.PENDING and not fault_of(client, layout)]
+    waiting = [
+        client for client, one in new.items() if one.if_new is Status.PENDING and not fault_of(client, layout)
+    ]
     fitting, dropped = make_room(transaction, len(waiting), most, {*spared, *known}) if waiting else (0, [])
     left_out = set(waiting[fitting:])
     answers: dict[ClientKey, Found] = dict(known)
@@ -336,7 +338,8 @@ def _stored(row: tuple[Any, ...]) -> StoredDevice:
         row
     )
     return StoredDevice(
-        number, ClientKey(bot or "", device or ""), word, uuid or None, reason or None, address, kind, version,
+        number, ClientKey(bot or "", device or ""), word, uuid or None, reason or None, address, kind,
+        version,
         _number(line_bytes, _USUAL_LINE_BYTES), _number(width, _USUAL_WIDTH), created, updated,
     )  # fmt: skip
 

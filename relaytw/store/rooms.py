@@ -223,7 +223,9 @@ def look_up(transaction: Transaction, asked: Sequence[AskedRoom], most: int, at:
         if one.if_new is not None and (one.client, one.room_id) not in known
     }
     layout = transaction.layout
-    waiting = [key for key, one in new.items() if one.if_new is Status.PENDING and not _fault_of(*key, layout)]
+    waiting = [
+        key for key, one in new.items() if one.if_new is Status.PENDING and not _fault_of(*key, layout)
+    ]
     spared = {row.key for row in known.values()}
     fitting, dropped = make_room(transaction, len(waiting), most, spared) if waiting else (0, [])
     left_out = set(waiting[fitting:])
