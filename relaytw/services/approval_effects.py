@@ -79,6 +79,7 @@ class ApprovalEffects:
         self.pins: dict[ClientKey, Pin] = {}
         #: What has no row, and ought to be registered.
         self.rowless: dict[KnownDevice | KnownRoom, None] = {}
+        self.most_rowless = ROWLESS
         self._cache = cache
         self._audit = audit
         self._wall = wall
@@ -160,7 +161,7 @@ class ApprovalEffects:
     def wants_row(self, one: KnownDevice | KnownRoom) -> None:
         """Have this registered when the table answers; of too many the first wait until they come again."""
         self.rowless[one] = None
-        if len(self.rowless) > ROWLESS:
+        if len(self.rowless) > self.most_rowless:
             del self.rowless[next(iter(self.rowless))]
 
     def _note(self, one: KnownDevice | KnownRoom, before: str | None) -> None:

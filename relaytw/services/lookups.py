@@ -66,6 +66,7 @@ class Lookups:
         self._at = at
         self._pending_rows = pending_rows
         self._patience = patience
+        self.most = QUESTIONS
         self._devices: dict[ClientKey, AskedDevice] = {}
         self._rooms: dict[tuple[ClientKey, str], RoomQuestion] = {}
         #: Parts of a batch that failed, for the fault may be in one of them alone.
@@ -82,7 +83,7 @@ class Lookups:
             if_new = asked.if_new or earlier.if_new
             asked = (earlier if asked.address is None else asked)._replace(if_new=if_new)
         self._devices[asked.client] = asked
-        if len(self._devices) > QUESTIONS:
+        if len(self._devices) > self.most:
             first = next(iter(self._devices))
             self._give_up([self._devices.pop(first)])
         self._pump()
@@ -95,7 +96,7 @@ class Lookups:
             if_new, name = if_new or earlier.asked.if_new, name or earlier.asked.name
             room = earlier.room if earlier.room.waiters else room
         self._rooms[key] = RoomQuestion(room, AskedRoom(room.client, room.table_id, if_new, name))
-        if len(self._rooms) > QUESTIONS:
+        if len(self._rooms) > self.most:
             self._give_up([self._rooms.pop(next(iter(self._rooms)))])
         self._pump()
 
