@@ -195,9 +195,12 @@ class ApprovalDesk:
         lock = self._approvals.writing
         await lock.acquire()
         try:
-            found = await self._run(function, about, decision, self._wall.text(self._now()))
-        except Unavailable as error:
-            raise Unavailable(f"nothing was changed: {error}") from error
+            changing: Awaitable[T] = self._database.run(
+                function, about, decision, self._wall.text(self._now())
+            )
+            found = await changing
+        except DatabaseAway as error:
+            raise Unavailable(error.outcome) from error
         finally:
             lock.release()
         if isinstance(found, Conflict):

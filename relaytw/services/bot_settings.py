@@ -122,7 +122,7 @@ class SettingsKeeper(Service):
         try:
             row = await self._database.run(change, bot, values, actor, most, at_ms)
         except DatabaseAway as error:
-            raise Unavailable(f"nothing was changed: the database is away ({error})") from error
+            raise Unavailable(error.outcome) from error
         except TooManyBots as error:
             raise ValueError(f"there are {most} bots already (database.bot_rows)") from error
         finally:

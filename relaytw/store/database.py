@@ -33,7 +33,20 @@ RECHECK = 5.0
 
 
 class DatabaseAway(Exception):
-    """The database cannot be reached or does not answer in time; the text says how that showed."""
+    """The database cannot be reached or does not answer in time; the text says how that showed.
+
+    It is `uncertain` when the connection broke while a change was being committed: nobody knows whether
+    it was made.
+    """
+
+    uncertain = False
+
+    @property
+    def outcome(self) -> str:
+        """What an operator whose change failed like this is told."""
+        if self.uncertain:
+            return f"it may have been changed or not, look again: the connection broke meanwhile ({self})"
+        return f"nothing was changed: the database is away ({self})"
 
 
 class Unfit(Exception):
@@ -195,7 +208,9 @@ class Database(Service):
             self._undo(connection, error)
             if committing and means_lost(error):
                 # It may have been committed: who asked decides whether to do it again.
-                raise DatabaseAway(in_words(error)) from error
+                lost = DatabaseAway(in_words(error))
+                lost.uncertain = True
+                raise lost from error
             raise
         return result
 

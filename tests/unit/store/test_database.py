@@ -228,13 +228,17 @@ class AwayTests(DatabaseTestCase):
     def test_lost_in_commit(self) -> None:
         """What may have been committed is not done again: whoever asked decides."""
         database = self.database(connection(commit=LOST), connection())
-        self.assertIn("Lost connection", self.away(database.run(change)))
+        error = self.failureResultOf(database.run(change), DatabaseAway).value
+        self.assertIn("Lost connection", str(error))
+        self.assertIn("it may have been changed or not", error.outcome)
         self.assertEqual(len(self.pool.left), 1)
 
     def test_not_reached(self) -> None:
         """Without a connection nothing is tried twice, and that is an error that is counted."""
         database = self.database(REFUSED, connection())
-        self.assertEqual(self.away(database.run(change)), "Can't connect (2003)")
+        error = self.failureResultOf(database.run(change), DatabaseAway).value
+        self.assertEqual(str(error), "Can't connect (2003)")
+        self.assertIn("nothing was changed", error.outcome)
         self.assertEqual((database.errors, len(self.pool.left)), (1, 1))
 
     def test_said_once(self) -> None:
