@@ -63,13 +63,14 @@ AFTERWARDS = {
 
 
 class Stranger(Protocol):
-    """A socket that sends this and waits for the end."""
+    """A socket that sends this, something more once it was answered, and waits for the end."""
 
-    def __init__(self, says: bytes) -> None:
+    def __init__(self, says: bytes, then: bytes = b"") -> None:
         self.heard = b""
         self.gone = False
         self.address = ""
         self._says = says
+        self._then = then
 
     def connectionMade(self) -> None:
         transport: Any = self.transport
@@ -78,14 +79,17 @@ class Stranger(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         self.heard += data
+        then, self._then = self._then, b""
+        if then:
+            self.transport.write(then)  # type: ignore[union-attr]
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self.gone = True
 
 
-async def send(site: Site, rubbish: bytes) -> Stranger:
-    """A stranger who has sent this, and has been sent away."""
-    stranger = Stranger(rubbish)
+async def send(site: Site, rubbish: bytes, then: bytes = b"") -> Stranger:
+    """A stranger who has sent this, more once it was answered, and has been sent away."""
+    stranger = Stranger(rubbish, then)
     await connectProtocol(HostnameEndpoint(reactor, HOST, site.port), stranger)
     await eventually(lambda: stranger.gone, f"the end of the one who says {rubbish[:20]!r}")
     return stranger
@@ -128,7 +132,7 @@ async def test_rubbish_afterwards(impatient: Site) -> None:
     other = await impatient.phone("other")
     for number, (name, (rubbish, expected)) in enumerate(AFTERWARDS.items()):
         handshake = encode_handshake(impatient.identity(f"phone-{number}").handshake())
-        stranger = await send(impatient, handshake + rubbish)
+        stranger = await send(impatient, handshake, rubbish)
         assert await reason(impatient, stranger) == expected, name
         assert b"handshakeComplete" in stranger.heard
         await other.echoes("room", f"after {name}")
