@@ -47,7 +47,7 @@ class ApprovalSettings:
     cached_rooms: int = 100_000
     idle_ttl: float = 3_600.0
     refresh_page: int = 2_000
-    refresh_keys: int = 1_500
+    refresh_keys: int = 4_000
 
 
 class Approvals(Service):
