@@ -200,8 +200,26 @@ class ReplyKind(StrEnum):
     BROADCAST = "broadcastMessage"
 
 
+class Outcome(StrEnum):
+    """What has become of a reply, as far as anybody can know.
+
+    Confirmed: the phone says that it typed it (4.0 alone).  Sent: written, and nobody can tell more.
+    Waiting: not written yet.  Expired: waited too long, or had no room.  Failed: cannot arrive.
+    """
+
+    CONFIRMED = "confirmed"
+    SENT = "sent-unconfirmed"
+    WAITING = "waiting"
+    EXPIRED = "expired"
+    FAILED = "failed"
+
+
 class Reply(NamedTuple):
-    """One part of an answer on its way to a room.  `trace` is the trace id of what prompted it."""
+    """One part of an answer on its way to a room.
+
+    `trace` is the trace id of what prompted it.  `id` names it for as long as anybody asks: the id of
+    the message it answers, a slash and its index; for what nobody asked for one that begins with "~".
+    """
 
     client: ClientKey
     room: str
@@ -209,6 +227,7 @@ class Reply(NamedTuple):
     part: Part
     trace: str
     kind: ReplyKind = ReplyKind.RESPONSE
+    id: str = ""
 
 
 #: What a handler may return: nothing, one text or medium, or several (sent 1 s apart).
