@@ -44,6 +44,7 @@ from relaytw.services.housekeeping import Sweeps
 from relaytw.services.journalling import JournalIntake
 from relaytw.services.listener import Listener
 from relaytw.services.live_settings import Applier, LiveSettings
+from relaytw.services.lost_replies import LostReplies
 from relaytw.services.machine import MachineService, ThisMachine
 from relaytw.services.ordered import OrderedServices
 from relaytw.services.outcomes import Outcomes
@@ -165,10 +166,12 @@ class _Assembly:
         config, reactor, metrics, now = self.config, self.reactor, self.metrics, self.now
         audit = self.audit
         self.journal = wiring.journal(config, reactor, metrics, self.gate, now, in_thread)
-        self.outcomes = Outcomes()
-        self.outbox = wiring.outbox(config, reactor, metrics, now, self.journal, self.outcomes)
-        self.intake = wiring.intake(config, metrics, self.journal)
         self.dead_letters = DeadLetters(self.database, reactor, metrics, config.journal.dead_letters)
+        self.outcomes = Outcomes()
+        self.outbox = wiring.outbox(
+            config, reactor, metrics, now, self.journal, LostReplies(self.dead_letters, now), self.outcomes
+        )
+        self.intake = wiring.intake(config, metrics, self.journal)
         self.records = records(
             config, reactor, now, self.database, metrics, machine=self.machine, busy=self.reach.busy,
             forgotten=lambda actor, detail: audit.note(audit.act(actor, "forget", detail=detail)),

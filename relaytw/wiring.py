@@ -23,7 +23,6 @@ from relaytw.gate import Gate, GateSettings
 from relaytw.intake import IntakeSettings, Job, MemoryIntake
 from relaytw.keyring import Keyring
 from relaytw.lanes import Lanes
-from relaytw.messages import Reply
 from relaytw.metrics import Metrics
 from relaytw.outbox import Outbox, OutboxSettings
 from relaytw.penalty import PenaltyBox, PenaltySettings
@@ -38,6 +37,7 @@ from relaytw.services.bot_settings import KeeperSettings, SettingsKeeper
 from relaytw.services.closes import Closes
 from relaytw.services.journalling import JournalIntake
 from relaytw.services.live_settings import LiveSettings
+from relaytw.services.lost_replies import LostReplies
 from relaytw.services.monitors import PingRecord
 from relaytw.services.outcomes import Outcomes
 from relaytw.services.pings import Pings
@@ -55,7 +55,6 @@ from relaytw.store.syncing import InThread
 from relaytw.store.times import WallClock
 from relaytw.store.urls import parse as parse_url
 
-_log = Logger(namespace="relaytw.outbox")
 _log_journal = Logger(namespace="relaytw.journal")
 
 
@@ -108,10 +107,6 @@ def trace_ids() -> Callable[[], str]:
     prefix = f"{SystemRandom().getrandbits(32):08x}"
     numbers = count(1)
     return lambda: f"{prefix}-{next(numbers)}"
-
-
-def _log_dropped(reply: Reply, why: str) -> None:
-    _log.warn("a reply to {client} is dropped: {why}", client=reply.client, why=why, trace=reply.trace)
 
 
 def keyring(config: Config, credentials: Credentials) -> Keyring:
@@ -204,6 +199,7 @@ def outbox(
     metrics: Metrics,
     now: Callable[[], float],
     journal: Journal | None,
+    lost: LostReplies,
     outcomes: Outcomes,
 ) -> Outbox:
     """What keeps replies until a phone has them."""
@@ -222,7 +218,7 @@ def outbox(
         encode=partial(wire.encode_reply, timezone=config.relay.timezone),
         settings=settings,
         metrics=metrics,
-        dropped=_log_dropped,
+        dropped=lost.note,
         settled=outcomes.settled,
         ledger=journal,
     )

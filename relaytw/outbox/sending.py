@@ -22,6 +22,7 @@ from relaytw.boxes import MEDIA_PREFIXES, Box, Entry, Ledger, Line, is_media, si
 from relaytw.messages import ClientKey, Dialect, Media, Outcome, Reply, Text
 from relaytw.metrics import Metrics
 from relaytw.outbox.fates import Dropped, Fates, Settled
+from relaytw.outbox.looking import Boxes
 from relaytw.outbox.receipts import Receipts
 from relaytw.outbox.settings import OutboxSettings
 from relaytw.outbox.swallowed import Swallowed
@@ -32,7 +33,7 @@ def _nobody(reply: Reply, outcome: Outcome, why: str) -> None:
     """Nobody asks what becomes of replies."""
 
 
-class Outbox:
+class Outbox(Boxes):
     """Everybody's replies.  `dropped` is told of each that is not written (again), with the reason.
 
     `settled` is told how each has ended, once: all but those that were simply written to a phone which
@@ -51,6 +52,7 @@ class Outbox:
         settled: Settled = _nobody,
         ledger: Ledger | None = None,
     ) -> None:
+        super().__init__()
         self._clock = clock
         self._now = now
         self._encode = encode
@@ -59,56 +61,9 @@ class Outbox:
         self._fates = Fates(metrics, dropped, settled, ledger)
         self._swallowed = Swallowed(settings, self._fates)
         self._receipts = Receipts(settings, self._fates)
-        self._boxes: dict[ClientKey, Box] = {}
         self._few = min(settings.per_client, settings.bytes // max(1, settings.text_chars))
         self._stopped = False
         self._log = Logger(namespace="relaytw.outbox")
-
-    @property
-    def waiting(self) -> int:
-        """How many replies wait in all."""
-        return sum(box.count for box in self._boxes.values())
-
-    @property
-    def waiting_bytes(self) -> int:
-        """How many bytes of text and media wait in all."""
-        return sum(box.bytes for box in self._boxes.values())
-
-    @property
-    def unacknowledged(self) -> int:
-        """How many replies were written to phones that acknowledge, and are not acknowledged."""
-        return sum(len(box.kept) for box in self._boxes.values() if box.kept)
-
-    @property
-    def boxes(self) -> int:
-        """For how many clients something is kept."""
-        return len(self._boxes)
-
-    def waits_for(self, client: ClientKey) -> int:
-        """How many replies wait for this client, or for its acknowledgement."""
-        box = self._boxes.get(client)
-        return box.count + (len(box.kept) if box.kept else 0) if box is not None else 0
-
-    def holds(self, client: ClientKey, name: str) -> bool:
-        """Does a reply of this id wait for this client, or for its acknowledgement?"""
-        box = self._boxes.get(client)
-        if box is None:
-            return False
-        queues = [box.kept or (), *(room.entries for room in (box.rooms or {}).values())]
-        return any(entry.reply.id == name for queue in queues for entry in queue)
-
-    def mark(self, client: ClientKey) -> object | None:
-        """Everything this client's phone was told up to now, None if it is not here."""
-        box = self._boxes.get(client)
-        return None if box is None or box.line is None else (box.line, box.line.told)
-
-    def taken(self, client: ClientKey, mark: object) -> bool:
-        """Has all of that left the process?  What a dead line has swallowed waits again, which is as good."""
-        box = self._boxes.get(client)
-        line = box.line if box is not None else None
-        if line is None or not isinstance(mark, tuple) or mark[0] is not line:
-            return True
-        return line.told - line.unsent >= int(mark[1])
 
     def restore(self, kept: Iterable[Entry]) -> None:
         """Put replies back that an earlier run kept: what was written in that order, then what was not."""
@@ -222,16 +177,20 @@ class Outbox:
     def discard(self, client: ClientKey, room: str | None) -> None:
         """Drop what waits for a client, or for one room of it, whose approval was taken back."""
         box = self._boxes.get(client)
+        if box is not None:
+            self.drop(client, lambda entry: room in (None, entry.name), "not_approved")
+            box.unconfirmed = None
+
+    def drop(self, client: ClientKey, wanted: Callable[[Entry], bool], why: str) -> int:
+        """Drop those that wait for a client, or for its acknowledgement, and are wanted; how many."""
+        box = self._boxes.get(client)
         if box is None:
-            return
-
-        def its(entry: Entry) -> bool:
-            return room in (None, entry.name)
-
-        for entry in [*box.take_kept(its), *box.take_where(its)]:
-            self._fates.drop(entry, "not_approved")
-        box.unconfirmed = None
+            return 0
+        entries = [*box.take_kept(wanted), *box.take_where(wanted)]
+        for entry in entries:
+            self._fates.drop(entry, why)
         self._work(box)
+        return len(entries)
 
     def stop(self) -> None:
         """Write the rest of every answer to the phones that are here, and leave no timer behind."""
