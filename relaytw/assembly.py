@@ -49,6 +49,7 @@ from relaytw.services.machine import MachineService, ThisMachine
 from relaytw.services.ordered import OrderedServices
 from relaytw.services.outcomes import Outcomes
 from relaytw.services.pings import Pings
+from relaytw.services.post import Post
 from relaytw.services.redelivery import Redelivery, RedeliverySettings
 from relaytw.services.sessions import Sessions
 from relaytw.services.state_folder import StateFolder
@@ -240,6 +241,10 @@ class _Assembly:
             forgetting=self.records.forgetting, settings=self.settings, keeper=self.keeper,
             secrets=wiring.secrets(
                 config, self.reactor, self.keys, self.gate, self.sessions, self.audit, now
+            ),
+            outbox=Post(
+                outbox=self.outbox, outcomes=self.outcomes, approvals=self.approvals, audit=self.audit,
+                clock=self.reactor, now=now, new_id=wiring.trace_ids(),
             ),
             books=Books(self.journal, self.redelivery, self.dead_letters), now=now,
         )  # fmt: skip

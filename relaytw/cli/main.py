@@ -23,6 +23,8 @@ _COMMANDS = {
     "closes": ("relaytw.cli.status:closes", "Connections that ended or were refused, and why."),
     "penalties": ("relaytw.cli.penalties:penalties", "The penalty box; let a phone out of it."),
     "journal": ("relaytw.cli.journal:journal", "The journal, and the messages that were given up."),
+    "outbox": ("relaytw.cli.outbox:outbox", "Replies that wait for their phone; drop them."),
+    "send": ("relaytw.cli.outbox:send", "Send a text to a room, and say what became of it."),
     "forget": ("relaytw.cli.forget:forget", "Delete what a person said."),
     "secret": ("relaytw.cli.secrets:secret", "The secret that phones sign with; rotate it."),
     "config": ("relaytw.cli.configuration:config", "Check or show a configuration."),

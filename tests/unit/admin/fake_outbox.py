@@ -1,0 +1,36 @@
+"""Replies that have not ended, as the admin API sees them."""
+
+from __future__ import annotations
+
+from relaytw.admin.outbox import DropReplies, Held, HeldReply, SendRefused, SendText, Sent
+from relaytw.messages import ClientKey, Outcome
+
+
+class FakeOutbox:
+    """One reply for one client; what is asked is remembered."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[object, str]] = []
+        self.refusal: SendRefused | None = None
+
+    def holdings(self) -> list[Held]:
+        """One client."""
+        return [Held("봇/1", "a b/c?d", False, 1, 0, 120, 1, 1000.0)]
+
+    def held_for(self, client: ClientKey) -> list[HeldReply]:
+        """One reply, for it alone."""
+        if client != ClientKey("봇/1", "a b/c?d"):
+            return []
+        return [HeldReply("m7/0", "ab-1", "family", "100", "(120 characters)", 120, 1000.0, False)]
+
+    def drop(self, wanted: DropReplies, actor: str) -> int:
+        """As many as there are."""
+        self.asked.append((wanted, actor))
+        return len(self.held_for(ClientKey(wanted.bot, wanted.device)))
+
+    async def send(self, wanted: SendText, actor: str) -> Sent:
+        """It waits."""
+        if self.refusal is not None:
+            raise self.refusal
+        self.asked.append((wanted, actor))
+        return Sent("~op-1/0", Outcome.WAITING)
