@@ -51,6 +51,7 @@ from relaytw.services.outcomes import Outcomes
 from relaytw.services.pings import Pings
 from relaytw.services.post import Post
 from relaytw.services.redelivery import Redelivery, RedeliverySettings
+from relaytw.services.room_names import RoomNames
 from relaytw.services.sessions import Sessions
 from relaytw.services.state_folder import StateFolder
 from relaytw.store.database import TransactionService
@@ -169,9 +170,18 @@ class _Assembly:
         self.journal = wiring.journal(config, reactor, metrics, self.gate, now, in_thread)
         self.dead_letters = DeadLetters(self.database, reactor, metrics, config.journal.dead_letters)
         self.outcomes = Outcomes()
+        names = RoomNames(self.database, metrics, config.limits.room_names)
         self.outbox = wiring.outbox(
-            config, reactor, metrics, now, self.journal, LostReplies(self.dead_letters, now), self.outcomes
+            config,
+            reactor,
+            metrics,
+            now,
+            self.journal,
+            LostReplies(self.dead_letters, now),
+            self.outcomes,
+            names,
         )
+        self.approvals.effects.room_named = names.heard
         self.intake = wiring.intake(config, metrics, self.journal)
         self.records = records(
             config, reactor, now, self.database, metrics, machine=self.machine, busy=self.reach.busy,

@@ -41,6 +41,7 @@ from relaytw.services.lost_replies import LostReplies
 from relaytw.services.monitors import PingRecord
 from relaytw.services.outcomes import Outcomes
 from relaytw.services.pings import Pings
+from relaytw.services.room_names import RoomNames
 from relaytw.services.secrets import SecretKeeper
 from relaytw.services.sessions import HouseSettings, Sessions, Stages
 from relaytw.services.threads import BlockingPool
@@ -201,6 +202,7 @@ def outbox(
     journal: Journal | None,
     lost: LostReplies,
     outcomes: Outcomes,
+    names: RoomNames,
 ) -> Outbox:
     """What keeps replies until a phone has them."""
     limits = config.limits
@@ -221,7 +223,9 @@ def outbox(
         dropped=lost.note,
         settled=outcomes.settled,
         ledger=journal,
+        addresses=names,
     )
+    names.troubled = made.troubled
     if journal is not None:
         journal.ask(made)
     return made

@@ -58,6 +58,7 @@ _COUNTED = {
     "replies_again": "Replies written to phones that acknowledge, and those that had been written before.",
     "replies_cut": "Replies cut to the longest text a phone takes.",
     "replies_dropped": "Replies that were given up, by the reason.",
+    "replies_renamed": "Texts that went to a new name of their room.",
     "replies_sent": "Replies written to a phone.",
     "restricted": "Messages of devices that are not approved.",
     "room_refused": "Messages of rooms that are not approved.",

@@ -150,6 +150,7 @@ class LimitsConfig(Section):
     outbox_per_client: Count = 1000
     outbox_bytes: Count = 1_048_576
     outbox_ttl: Seconds = 300.0
+    room_names: Count = 100_000
     drain_timeout: SecondsOrNone = 30.0
 
     @model_validator(mode="after")

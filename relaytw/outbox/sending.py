@@ -18,7 +18,7 @@ from operator import is_
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from relaytw.boxes import MEDIA_PREFIXES, Box, Entry, Ledger, Line, is_media, size_of
+from relaytw.boxes import MEDIA_PREFIXES, Addresses, Box, Entry, Ledger, Line, is_media, size_of
 from relaytw.messages import ClientKey, Dialect, Media, Outcome, Reply, Text
 from relaytw.metrics import Metrics
 from relaytw.outbox.fates import Dropped, Fates, Settled
@@ -51,11 +51,13 @@ class Outbox(Boxes):
         dropped: Dropped,
         settled: Settled = _nobody,
         ledger: Ledger | None = None,
+        addresses: Addresses | None = None,
     ) -> None:
         super().__init__()
         self._clock = clock
         self._now = now
         self._encode = encode
+        self._addresses = addresses
         self._settings = settings
         self._metrics = metrics
         self._fates = Fates(metrics, dropped, settled, ledger)
@@ -128,6 +130,8 @@ class Outbox(Boxes):
         if box.line is not None and box.line is not line:
             self._swallowed.recover(box, now)
         box.acknowledges, box.dialect, box.media_until = acknowledges, dialect, 0.0
+        names = None if acknowledges else self._addresses
+        box.troubled = names is not None and names.expect(client)
         box.see(line, writable=True)
         box.repeated, box.heard_at = 0, now
         if not acknowledges:
@@ -173,6 +177,13 @@ class Outbox(Boxes):
             box.see(line, writable=writable)
             box.away_since = self._clock.seconds()
             self._work(box)
+
+    def troubled(self, client: ClientKey, troubled: bool) -> None:
+        """May the name of one of its rooms mislead now?"""
+        box = self._boxes.get(client)
+        if box is not None and not box.acknowledges:
+            box.troubled = troubled
+            box.see(box.line, writable=box.writable)
 
     def discard(self, client: ClientKey, room: str | None) -> None:
         """Drop what waits for a client, or for one room of it, whose approval was taken back."""
@@ -334,6 +345,12 @@ class Outbox(Boxes):
         line, reply = box.line, entry.reply
         if line is None:
             return False
+        if self._addresses is not None and not box.acknowledges and not is_media(reply):
+            name = self._addresses.address(reply)
+            if name is None:
+                self._fates.drop(entry, "ambiguous_room")
+                return False
+            reply = reply._replace(room=name)
         try:
             data = self._encode(box.dialect, reply, self._now())
         except ValueError as error:
