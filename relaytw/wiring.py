@@ -24,7 +24,7 @@ from relaytw.intake import IntakeSettings, Job, MemoryIntake
 from relaytw.keyring import Keyring
 from relaytw.lanes import Lanes
 from relaytw.metrics import Metrics
-from relaytw.outbox import Outbox, OutboxSettings
+from relaytw.outbox import Outbox, OutboxSettings, PacingSettings
 from relaytw.penalty import PenaltyBox, PenaltySettings
 from relaytw.permits import Permits
 from relaytw.protocols import wire
@@ -205,7 +205,7 @@ def outbox(
     names: RoomNames,
 ) -> Outbox:
     """What keeps replies until a phone has them."""
-    limits = config.limits
+    limits, pace = config.limits, config.pacing
     settings = OutboxSettings(
         per_client=limits.outbox_per_client,
         bytes=limits.outbox_bytes,
@@ -224,6 +224,7 @@ def outbox(
         settled=outcomes.settled,
         ledger=journal,
         addresses=names,
+        pacing=PacingSettings(pace.phone_per_minute, pace.phone_burst, pace.room_per_minute, pace.room_burst),
     )
     names.troubled = made.troubled
     if journal is not None:

@@ -160,6 +160,15 @@ class LimitsConfig(Section):
         return self
 
 
+class PacingConfig(Section):
+    """`[pacing]`.  Replies a minute, 0 for any number, and replies at once."""
+
+    phone_per_minute: SecondsOrNone = 0.0
+    phone_burst: Count = 5
+    room_per_minute: SecondsOrNone = 0.0
+    room_burst: Count = 3
+
+
 class PenaltyConfig(Section):
     """`[penalty]`.  Times in seconds."""
 
@@ -268,6 +277,7 @@ class Config(Section):
     relay: RelayConfig = RelayConfig()
     auth: AuthConfig = AuthConfig()
     limits: LimitsConfig = LimitsConfig()
+    pacing: PacingConfig = PacingConfig()
     penalty: PenaltyConfig = PenaltyConfig()
     ping: PingConfig = PingConfig()
     dedup: DedupConfig = DedupConfig()

@@ -23,6 +23,7 @@ from relaytw.messages import ClientKey, Dialect, Media, Outcome, Reply, Text
 from relaytw.metrics import Metrics
 from relaytw.outbox.fates import Dropped, Fates, Settled
 from relaytw.outbox.looking import Boxes
+from relaytw.outbox.pacing import Pacing, PacingSettings
 from relaytw.outbox.receipts import Receipts
 from relaytw.outbox.settings import OutboxSettings
 from relaytw.outbox.swallowed import Swallowed
@@ -52,12 +53,14 @@ class Outbox(Boxes):
         settled: Settled = _nobody,
         ledger: Ledger | None = None,
         addresses: Addresses | None = None,
+        pacing: PacingSettings | None = None,
     ) -> None:
         super().__init__()
         self._clock = clock
         self._now = now
         self._encode = encode
         self._addresses = addresses
+        self._pacing = Pacing(pacing or PacingSettings())
         self._settings = settings
         self._metrics = metrics
         self._fates = Fates(metrics, dropped, settled, ledger)
@@ -74,7 +77,7 @@ class Outbox(Boxes):
             client = entry.reply.client
             box = self._boxes.get(client)
             if box is None:
-                box = self._boxes[client] = Box(client, entry.at)
+                box = self._boxes[client] = Box(client, entry.at, paced=self._pacing.on)
             boxes[client] = box
             if entry.written and not entry.told:
                 self._receipts.restore(box, entry)
@@ -94,7 +97,7 @@ class Outbox(Boxes):
             return
         at = self._clock.seconds()
         if box is None:
-            box = self._boxes[client] = Box(client, at)
+            box = self._boxes[client] = Box(client, at, paced=self._pacing.on)
         queued = spaced = False
         for reply in replies:
             entry = Entry(self._fit(reply), at, size_of(reply), spaced)
@@ -126,7 +129,7 @@ class Outbox(Boxes):
         """
         box, now = self._boxes.get(client), self._clock.seconds()
         if box is None:
-            box = self._boxes[client] = Box(client, now)
+            box = self._boxes[client] = Box(client, now, paced=self._pacing.on)
         if box.line is not None and box.line is not line:
             self._swallowed.recover(box, now)
         box.acknowledges, box.dialect, box.media_until = acknowledges, dialect, 0.0
@@ -253,6 +256,8 @@ class Outbox(Boxes):
             return False
         if box.acknowledges and (box.behind or not self._receipts.roomy(box, entry.size)):
             return False
+        if box.paced and self._pacing.at(box, entry.name) > now:
+            return False
         return box.media_until <= now or not is_media(entry.reply)
 
     def _may_finish(self, box: Box) -> bool:
@@ -300,8 +305,11 @@ class Outbox(Boxes):
         """Write again what an earlier line may have swallowed, in its order; when that can go on."""
         while box.behind and box.kept is not None and box.line is not None and box.writable:
             entry = box.kept[box.repeated]
-            if is_media(entry.reply) and box.media_until > now:
-                return box.media_until
+            due = self._pacing.at(box, entry.name) if box.paced else 0.0
+            if is_media(entry.reply):
+                due = max(due, box.media_until)
+            if due > now:
+                return due
             box.repeated += 1
             if not self._put_on_the_line(box, entry, now):
                 box.take_kept(partial(is_, entry))
@@ -312,7 +320,7 @@ class Outbox(Boxes):
     def _write_due(self, box: Box, now: float) -> float:
         """Write what is due to a phone that reads; when there will be more."""
         while box.rooms and box.line is not None and box.writable and not box.behind:
-            due = next_room(box, now)
+            due = next_room(box, now, self._pacing)
             if isinstance(due, float):
                 return due
             room = box.rooms[due]
@@ -363,6 +371,7 @@ class Outbox(Boxes):
             self._fates.drop(entry, "unencodable")
             return False
         line.say(data)
+        self._pacing.spent(box, entry.name, now)
         self._metrics.replies_sent += 1
         if is_media(reply):
             wait = self._media_wait(reply)
