@@ -183,6 +183,10 @@ class _Assembly:
         )
         self.approvals.effects.room_named = names.heard
         self.intake = wiring.intake(config, metrics, self.journal)
+        self.trace = wiring.trace_log(config, reactor, metrics, now, in_thread)
+        if self.trace is not None:
+            self.intake.trace = self.trace.message
+            self.outbox.tell(self.trace.reply)
         self.records = records(
             config, reactor, now, self.database, metrics, machine=self.machine, busy=self.reach.busy,
             forgotten=lambda actor, detail: audit.note(audit.act(actor, "forget", detail=detail)),
@@ -254,7 +258,7 @@ class _Assembly:
             ),
             outbox=Post(
                 outbox=self.outbox, outcomes=self.outcomes, approvals=self.approvals, audit=self.audit,
-                clock=self.reactor, now=now, new_id=wiring.trace_ids(),
+                clock=self.reactor, now=now, new_id=wiring.trace_ids(), trace=self.trace,
             ),
             books=Books(self.journal, self.redelivery, self.dead_letters), now=now,
         )  # fmt: skip
@@ -269,6 +273,7 @@ class _Assembly:
             self.database,
             self.journal,
             self.dead_letters,
+            self.trace,
             self.audit,
             self.approvals,
             *self.records.services,

@@ -45,6 +45,7 @@ from relaytw.services.room_names import RoomNames
 from relaytw.services.secrets import SecretKeeper
 from relaytw.services.sessions import HouseSettings, Sessions, Stages
 from relaytw.services.threads import BlockingPool
+from relaytw.services.trace_log import TraceLog
 from relaytw.signers import Signers
 from relaytw.store.connections import ConnectionSettings, make_pool
 from relaytw.store.database import Database, Transactions, Unfit
@@ -54,6 +55,7 @@ from relaytw.store.segments import paths
 from relaytw.store.startcheck import StartCheck, first_check
 from relaytw.store.syncing import InThread
 from relaytw.store.times import WallClock
+from relaytw.store.trace_files import TraceFiles
 from relaytw.store.urls import parse as parse_url
 
 _log_journal = Logger(namespace="relaytw.journal")
@@ -230,6 +232,20 @@ def outbox(
     if journal is not None:
         journal.ask(made)
     return made
+
+
+def trace_log(
+    config: Config, reactor: Any, metrics: Metrics, now: Callable[[], float], in_thread: InThread | None
+) -> TraceLog | None:
+    """What remembers the stages of messages; None where nothing does."""
+    keys, pool = config.trace, None
+    if not keys.days:
+        return None
+    if in_thread is None:
+        pool = DaemonThreads(0, 1, "trace")
+        in_thread = partial(deferToThreadPool, reactor, pool)
+    files = TraceFiles(Path(config.relay.state_dir, "trace"), keys.max_bytes, keys.days, now)
+    return TraceLog(reactor, files, in_thread, pool, now, metrics)
 
 
 def intake(config: Config, metrics: Metrics, journal: Journal | None) -> MemoryIntake:

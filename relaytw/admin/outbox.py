@@ -83,6 +83,50 @@ class Sent(msgspec.Struct, frozen=True):
     why: str = ""
 
 
+class TracedMessage(msgspec.Struct, frozen=True):
+    """The life of a message; `started` is null if no handler was given it.  `bytes` are those of its line."""
+
+    trace: str
+    id: str
+    bot: str
+    device: str
+    room: str
+    channel_id: str | None
+    received: float
+    accepted: float
+    started: float | None
+    ended: float
+    replies: int
+    redelivered: bool
+    bytes: int
+
+
+class TracedReply(msgspec.Struct, frozen=True):
+    """What happened to a reply: it waits, is not acknowledged, or ended; `written` when it was, if it was."""
+
+    trace: str
+    id: str
+    bot: str
+    device: str
+    stage: str
+    why: str
+    written: float | None
+    at: float
+
+
+class Trace(msgspec.Struct, frozen=True):
+    """What is known of a message and its replies, by id or trace id; oldest first."""
+
+    messages: list[TracedMessage]
+    replies: list[TracedReply]
+
+
+class TraceQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which message or reply: its id, or the trace id from the log."""
+
+    id: str
+
+
 class SendRefused(Exception):
     """It was not even tried; `code` is the API's name for why."""
 
@@ -102,6 +146,9 @@ class OutboxView(Protocol):
 
     def drop(self, wanted: DropReplies, actor: str) -> int:
         """Drop replies; how many.  Each ends, and becomes a dead letter."""
+
+    def trace(self, name: str) -> Awaitable[Trace]:
+        """What is known of the message of this id or trace id.  Raises Unavailable if nothing is kept."""
 
     def send(self, wanted: SendText, actor: str) -> Awaitable[Sent]:
         """Send a text, and say what is known of it in time.  Raises SendRefused."""

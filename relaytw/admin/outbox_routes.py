@@ -12,10 +12,13 @@ from relaytw.admin.outbox import (
     SendRefused,
     SendText,
     Sent,
+    Trace,
+    TraceQuery,
 )
 from relaytw.admin.problems import Problem
 from relaytw.admin.routes import Route
 from relaytw.admin.shapes import Listing
+from relaytw.errors import Unavailable
 from relaytw.messages import ClientKey
 
 
@@ -31,6 +34,7 @@ class OutboxApi:
             Route("GET", "/api/v1/outbox", self.holdings, returns=Listing[Held]),
             Route("GET", "/api/v1/outbox/replies", self.held, returns=Listing[HeldReply], query=HeldFor),
             Route("POST", "/api/v1/outbox/drop", self.drop, DropReplies, Dropped, act=True),
+            Route("GET", "/api/v1/trace", self.trace, returns=Trace, query=TraceQuery),
             Route("POST", "/api/v1/send", self.send, SendText, Sent, act=True),
         ]
 
@@ -48,6 +52,13 @@ class OutboxApi:
         if not dropped:
             raise Problem(404, "nothing_held", "no such reply is held for this client")
         return Dropped(dropped)
+
+    async def trace(self, wanted: TraceQuery) -> Trace:
+        """The life of a message, stage by stage, by its id or its trace id."""
+        try:
+            return await self._view.trace(wanted.id)
+        except Unavailable as error:
+            raise Problem(503, "unavailable", str(error)) from error
 
     async def send(self, wanted: SendText, actor: str) -> Sent:
         """Send a text to a room, and say what has become of it within `wait` seconds."""

@@ -12,7 +12,7 @@ import click
 import msgspec
 
 from relaytw.admin.journal import DeadLetter, DeadLetterId, Journal
-from relaytw.admin.outbox import Dropped, DropReplies, Held, HeldReply, SendText, Sent
+from relaytw.admin.outbox import Dropped, DropReplies, Held, HeldReply, SendText, Sent, Trace
 from relaytw.admin.secrets import RetireSecret, SecretRetired, SecretRotated, SecretsStatus
 from relaytw.admin.shapes import (
     MOST_ON_A_PAGE,
@@ -179,6 +179,10 @@ class AdminClient:
     def drop_replies(self, wanted: DropReplies) -> int:
         """Drop replies; how many."""
         return self._read(self._post("/api/v1/outbox/drop", wanted), Dropped).replies
+
+    def trace(self, name: str) -> Trace:
+        """What is known of a message and its replies."""
+        return self._get(f"/api/v1/trace?{urlencode({'id': name}, quote_via=quote)}", Trace)
 
     def send(self, wanted: SendText) -> Sent:
         """Send a text, and say what has become of it."""

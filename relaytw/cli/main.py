@@ -25,6 +25,7 @@ _COMMANDS = {
     "journal": ("relaytw.cli.journal:journal", "The journal, and the messages that were given up."),
     "outbox": ("relaytw.cli.outbox:outbox", "Replies that wait for their phone; drop them."),
     "send": ("relaytw.cli.outbox:send", "Send a text to a room, and say what became of it."),
+    "trace": ("relaytw.cli.trace:trace", "What became of a message, stage by stage."),
     "forget": ("relaytw.cli.forget:forget", "Delete what a person said."),
     "secret": ("relaytw.cli.secrets:secret", "The secret that phones sign with; rotate it."),
     "config": ("relaytw.cli.configuration:config", "Check or show a configuration."),

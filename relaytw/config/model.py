@@ -228,6 +228,13 @@ class DatabaseConfig(Section):
     buffer_bytes: Count = 67_108_864
 
 
+class TraceConfig(Section):
+    """`[trace]`.  0 days: nothing is traced."""
+
+    days: SecondsOrNone = 7.0
+    max_bytes: Count = 268_435_456
+
+
 class MonitorConfig(Section):
     """`[monitor]`.  Times in seconds, memory in percent."""
 
@@ -284,6 +291,7 @@ class Config(Section):
     journal: JournalConfig = JournalConfig()
     database: DatabaseConfig = DatabaseConfig()
     monitor: MonitorConfig = MonitorConfig()
+    trace: TraceConfig = TraceConfig()
     admin: AdminConfig = AdminConfig()
     bots: BotsConfig = BotsConfig()
     log: LogConfig = LogConfig()

@@ -21,7 +21,7 @@ from twisted.logger import Logger
 from relaytw.boxes import MEDIA_PREFIXES, Addresses, Box, Entry, Ledger, Line, is_media, size_of
 from relaytw.messages import ClientKey, Dialect, Media, Outcome, Reply, Text
 from relaytw.metrics import Metrics
-from relaytw.outbox.fates import Dropped, Fates, Settled
+from relaytw.outbox.fates import Dropped, Fates, Noted, Settled
 from relaytw.outbox.looking import Boxes
 from relaytw.outbox.pacing import Pacing, PacingSettings
 from relaytw.outbox.receipts import Receipts
@@ -85,6 +85,10 @@ class Outbox(Boxes):
                 self._queue(box, entry)
         for box in boxes.values():
             self._work(box)
+
+    def tell(self, noted: Noted) -> None:
+        """Tell this of what happens to replies that are not simply written."""
+        self._fates.noted = noted
 
     # -- the stages before: answers and pushes
 

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 
+import msgspec
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
-from relaytw.admin.outbox import DropReplies, Held, HeldReply, SendRefused, SendText, Sent
+from relaytw.admin.outbox import (
+    DropReplies,
+    Held,
+    HeldReply,
+    SendRefused,
+    SendText,
+    Sent,
+    Trace,
+    TracedMessage,
+    TracedReply,
+)
 from relaytw.boxes import Entry
+from relaytw.errors import Unavailable
 from relaytw.messages import ClientKey, Outcome, Reply, ReplyKind, Text
 from relaytw.outbox import Outbox
 from relaytw.services.approvals import Approvals
 from relaytw.services.audit import AuditWriter
 from relaytw.services.lost_replies import describe
 from relaytw.services.outcomes import Outcomes
+from relaytw.services.trace_log import TraceLog
 
 
 class Post:
@@ -30,6 +43,7 @@ class Post:
         clock: IReactorTime,
         now: Callable[[], float],
         new_id: Callable[[], str],
+        trace: TraceLog | None,
     ) -> None:
         self._outbox = outbox
         self._approvals = approvals
@@ -37,6 +51,7 @@ class Post:
         self._clock = clock
         self._now = now
         self._new_id = new_id
+        self._trace = trace
         self._asked: dict[str, Deferred[tuple[Outcome, str]]] = {}
         outcomes.watch(self._ended)
 
@@ -87,6 +102,28 @@ class Post:
             if timer.active():
                 timer.cancel()
         return Sent(name, outcome, why)
+
+    async def trace(self, name: str) -> Trace:
+        """What is known of the message of this id or trace id.  Raises Unavailable if nothing is kept."""
+        if self._trace is None:
+            raise Unavailable("this relay keeps no traces; see [trace] days")
+        try:
+            found = await self._trace.find(name)
+        except OSError as error:
+            raise Unavailable(f"the traces cannot be read: {error.strerror}") from error
+        messages = [TracedMessage(*msgspec.structs.astuple(one)) for one in found.messages]
+        replies = [TracedReply(*msgspec.structs.astuple(one)) for one in found.replies]
+        clients = {ClientKey(one.bot, one.device) for one in messages}
+        traces = {one.trace for one in messages}
+        return Trace(messages, [*replies, *self._unacknowledged(clients, traces)])
+
+    def _unacknowledged(self, clients: Iterable[ClientKey], traces: Container[str]) -> Iterator[TracedReply]:
+        """What was written of this and has not ended: nothing is noted of it yet."""
+        for client in clients:
+            for entry in self._outbox.entries(client):
+                if entry.written and not entry.told and entry.reply.trace in traces:
+                    name, at = entry.reply.id, self._since(entry.at)
+                    yield TracedReply(entry.reply.trace, name, *client, "not acknowledged", "", at, at)
 
     def _room(self, client: ClientKey, wanted: str) -> tuple[str, str | None]:
         """The name and the channel id of a room; what nobody has heard of is taken for a name."""

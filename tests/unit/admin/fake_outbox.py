@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from relaytw.admin.outbox import DropReplies, Held, HeldReply, SendRefused, SendText, Sent
+from relaytw.admin.outbox import (
+    DropReplies,
+    Held,
+    HeldReply,
+    SendRefused,
+    SendText,
+    Sent,
+    Trace,
+    TracedMessage,
+    TracedReply,
+)
+from relaytw.errors import Unavailable
 from relaytw.messages import ClientKey, Outcome
 
 
@@ -27,6 +38,16 @@ class FakeOutbox:
         """As many as there are."""
         self.asked.append((wanted, actor))
         return len(self.held_for(ClientKey(wanted.bot, wanted.device)))
+
+    async def trace(self, name: str) -> Trace:
+        """One message with a reply, if it is asked for by name."""
+        if name == "off":
+            raise Unavailable("this relay keeps no traces")
+        if name != "m7":
+            return Trace([], [])
+        who = ("봇/1", "a b/c?d")
+        message = TracedMessage("ab-1", "m7", *who, "family", "100", 1.0, 1.1, 1.2, 1.5, 1, False, 300)
+        return Trace([message], [TracedReply("ab-1", "m7/0", *who, "confirmed", "", 1.5, 2.0)])
 
     async def send(self, wanted: SendText, actor: str) -> Sent:
         """It waits."""

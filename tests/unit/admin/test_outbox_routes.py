@@ -37,3 +37,10 @@ class OutboxRouteTests(SiteTestCase):
         self.view.outbox.refusal = SendRefused("ambiguous_room", "which?")
         answer = self.post("/api/v1/send", {**WHO, "room": "family", "text": "hi"})
         self.assertEqual((answer.status, answer.json["error"]["code"]), (409, "ambiguous_room"))
+
+    def test_trace(self) -> None:
+        """A message's life by its name; where nothing is kept that is said."""
+        told = self.get("/api/v1/trace?id=m7").json
+        self.assertEqual((told["messages"][0]["started"], told["replies"][0]["stage"]), (1.2, "confirmed"))
+        self.assertEqual(self.get("/api/v1/trace?id=m8").json, {"messages": [], "replies": []})
+        self.assertEqual(self.get("/api/v1/trace?id=off").status, 503)

@@ -1,10 +1,10 @@
-"""`relayctl outbox` and `relayctl send`."""
+"""`relayctl outbox`, `relayctl send` and `relayctl trace`."""
 
 from __future__ import annotations
 
 import json
 
-from relaytw.admin.outbox import Held, HeldReply, Sent
+from relaytw.admin.outbox import Held, HeldReply, Sent, Trace, TracedMessage, TracedReply
 from relaytw.messages import Outcome
 from tests.unit.cli.fakes import NOW, CliTestCase
 
@@ -66,3 +66,41 @@ class SendTests(CliTestCase):
             self.assertIn(said, told)
             self.assertIn("~op-1/0", told)
         self.assertEqual(self.relay.asked[-1][2]["wait"], 2.0)
+
+
+class TraceTests(CliTestCase):
+    def trace(self, *messages: TracedMessage, replies: tuple[TracedReply, ...] = ()) -> None:
+        self.relay.says("GET", "/api/v1/trace?id=m%2F7", Trace([*messages], [*replies]))
+
+    def test_life(self) -> None:
+        """Stage by stage, in order; a reply nothing was noted of was written at once."""
+        who = ("bot", "phone")
+        message = TracedMessage(
+            "t", "m/7", *who, "family", "1", NOW, NOW + 0.001, NOW + 0.002, NOW + 1, 2, False, 9
+        )
+        self.trace(message, replies=(TracedReply("t", "m/7/1", *who, "confirmed", "", NOW + 2, NOW + 3),))
+        shown = self.ok("trace", "message", "m/7")
+        stages = (
+            "received",
+            "accepted",
+            "started",
+            "finished",
+            "m/7/0 sent",
+            "m/7/1 written",
+            "m/7/1 confirmed",
+        )
+        places = [shown.index(stage) for stage in stages]
+        self.assertEqual(places, sorted(places))
+        self.assertIn("3000.0 ms", shown)
+        self.assertEqual(
+            json.loads(self.ok("trace", "message", "m/7", "--json"))["messages"][0]["replies"], 2
+        )
+
+    def test_others(self) -> None:
+        """What no handler was given, and what nobody knows."""
+        self.trace(TracedMessage("t", "m/7", "b", "d", "r", None, NOW, NOW, None, NOW, 0, True, 9))
+        shown = self.ok("trace", "message", "m/7")
+        self.assertIn("no handler was given it", shown)
+        self.assertIn("it came again after a restart", shown)
+        self.trace()
+        self.assertIn("nothing is known of m/7", self.fails("trace", "message", "m/7"))
