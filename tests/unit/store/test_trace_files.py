@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from relaytw.messages import ClientKey
 from relaytw.store.trace_files import MessageNote, TraceFiles
 from tests.unit.folders import OwnFolder
