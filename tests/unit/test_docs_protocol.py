@@ -80,7 +80,7 @@ def anchors(text: str) -> set[str]:
 
 def auth_of(packet: Packet) -> Auth | None:
     """The `auth` of a packet."""
-    return None if isinstance(packet, Handshake) else packet.auth
+    return packet.auth if isinstance(packet, (Chat, Pong)) else None
 
 
 class PhoneLineTests(SynchronousTestCase):
