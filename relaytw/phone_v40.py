@@ -129,12 +129,14 @@ class SealedPhone(SimulatedPhone):
         self._write(v40.encode_proof())
 
     def _type(self, name: str, reply: ReplyPacket) -> None:
-        if self.storage.is_new(name):
+        is_new = self.storage.is_new(name)
+        self.storage.resume = name
+        # Before the user sees it, who may hang up at once.
+        self._write(v40.encode_typed([name]))
+        if is_new:
             self._user.replied(self, reply)
         else:
             self.repeats += 1
-        self.storage.resume = name
-        self._write(v40.encode_typed([name]))
 
     def _collect(self, chunk: v40.Chunk) -> None:
         if self._media is None:
