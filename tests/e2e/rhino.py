@@ -1,0 +1,153 @@
+"""The bridge script in Rhino, as a process: what the app does to it, and what it does to the app."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from relaytw.cli.bridge_script import fill, read_script
+
+JAR = Path("/usr/share/java/js.jar")
+#: Seconds for what takes a fraction of one on an idle machine.
+PATIENCE = 20.0
+_HARNESS = Path(__file__).with_name("harness.js")
+_SHELL = "org.mozilla.javascript.tools.shell.Main"
+#: Phones are in less of a hurry.
+_QUICK = {"retryFirst": 100, "retryMost": 800, "challengeTime": 4000}
+T = TypeVar("T")
+
+
+def eventually(look: Callable[[], T], what: str, seconds: float = PATIENCE) -> T:
+    """What `look` finds, as soon as it is anything; fails when that takes too long."""
+    deadline = time.monotonic() + seconds
+    while not (found := look()):
+        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
+        time.sleep(0.01)
+    return found
+
+
+class Phone:
+    """A phone with the bridge script; `folder` is its storage and outlives it."""
+
+    def __init__(self, folder: Path, settings: Mapping[str, Any], **options: Any) -> None:
+        self.folder = folder
+        self.events: list[dict[str, Any]] = []
+        self._settings = {"mediaFolder": str(folder / "media"), **_QUICK, **settings}
+        self._options = {"listener": True, "folder": str(folder / "app"), **options}
+        self._read = 0
+        self._heard = 0
+        self.process: subprocess.Popen[bytes] | None = None
+
+    # -- the process
+
+    def start(self) -> Phone:
+        """Start the app with the script in it, and wait until it runs."""
+        script = self.folder / "relay-bridge.js"
+        script.parent.mkdir(parents=True, exist_ok=True)
+        script.write_text(fill(read_script(), self._settings), encoding="utf-8")
+        command = ["java", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-cp", str(JAR), _SHELL]
+        # As on a phone: interpreted.
+        command += ["-opt", "-1", "-version", "180", str(_HARNESS), str(script), json.dumps(self._options)]
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        seen = len(self.events)
+        threading.Thread(target=self._listen, args=(self.process,), daemon=True).start()
+        self.wait(lambda: [e for e in self.events[seen:] if e["event"] == "ready"], "a script that runs")
+        return self
+
+    def _listen(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            try:
+                self.events.append(json.loads(line))
+            except ValueError:
+                self.events.append({"event": "noise", "text": line.decode(errors="replace")})
+
+    def kill(self) -> None:
+        """End the app as Android does when it wants the memory."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def wait(self, look: Callable[[], T], what: str, seconds: float = PATIENCE) -> T:
+        """What `look` finds, as soon as it is anything; fails with the script's log."""
+        try:
+            return eventually(look, what, seconds)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; the last events: {self.events[-15:]}") from error
+
+    # -- what the app does
+
+    def act(self, act: str, **values: Any) -> None:
+        """Have the harness do something."""
+        assert self.process is not None
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps({"act": act, **values}).encode() + b"\n")
+        self.process.stdin.flush()
+
+    def hear(self, text: str, room: str = "family", channel: int | None = 100, **values: Any) -> None:
+        """Somebody writes into a chat."""
+        self._heard += 1
+        said: dict[str, Any] = {
+            "path": "listener", "room": room, "channelId": channel, "text": text, "sender": "kim",
+            "userHash": "u1", "logId": 3100000000 + self._heard, "isGroupChat": True, "isMention": False,
+        }  # fmt: skip
+        said.update(values)
+        for name in ("channelId", "logId"):
+            # They are longer than a number of JavaScript.
+            said[name] = None if said[name] is None else str(said[name])
+        self.act("hear", **said)
+
+    def evaluate(self, code: str) -> Any:
+        """The value of an expression in the script's world; fails where it throws."""
+        return self._ask("evaluate", code=code)
+
+    def threads(self) -> list[str]:
+        """The names of the script's threads that live."""
+        value: list[str] = self._ask("threads")
+        return value
+
+    def _ask(self, act: str, **values: Any) -> Any:
+        seen = len(self.events)
+        self.act(act, **values)
+        answer = self.wait(lambda: [e for e in self.events[seen:] if e["event"] == "value"], act)[0]
+        assert "error" not in answer, answer["error"]
+        return answer["value"]
+
+    # -- what the script did
+
+    def of(self, event: str) -> list[dict[str, Any]]:
+        """What happened of one kind, oldest first."""
+        return [e for e in list(self.events) if e["event"] == event]
+
+    @property
+    def typed(self) -> list[str]:
+        """The texts that were typed."""
+        return [e["text"] for e in self.of("typed")]
+
+    @property
+    def logs(self) -> str:
+        """The script's log."""
+        return "\n".join(e["text"] for e in list(self.events) if e["event"] in ("log", "noise"))
+
+    def types(self, *texts: str) -> None:
+        """Wait until exactly these were typed."""
+        self.wait(lambda: len(self.typed) >= len(texts), f"{texts} typed")
+        assert self.typed == list(texts)
+
+    def says(self, words: str, times: int = 1) -> None:
+        """Wait until the log says this, so many times."""
+        self.wait(lambda: self.logs.count(words) >= times, f"{words!r} in the log")
+
+    def file(self, name: str, bot: str = "bot") -> Path:
+        """Where the script keeps something."""
+        digest = hashlib.sha256(bot.encode()).hexdigest()[:8]
+        return self.folder / "app" / "relaytw" / f"{bot}-{digest}" / name
