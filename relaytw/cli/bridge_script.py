@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import resources
-from typing import Any
 
 import click
 
 from relaytw.cli.signing import PORT, signing_key
-from relaytw.cli.target import Options
+from relaytw.cli.target import Options, read_settings
 from relaytw.protocols.wire.shapes import BOT_CHARS
 
 _WARNING = (
@@ -28,19 +27,25 @@ _FINGERPRINT_DIGITS = 64
     "--server",
     "servers",
     multiple=True,
-    required=True,
     metavar="HOST[:PORT]",
-    help=f"Where phones reach the relay; several in the order they are tried.  [default port: {PORT}]",
+    help="Where phones reach the relay; several in the order they are tried.  [default: this machine, "
+    f"the port it listens on; default port: {PORT}]",
 )
 @click.option("--tls", is_flag=True, help="The relay is reached over TLS, with a certificate phones trust.")
 @click.option(
     "--fingerprint",
-    help="Trust exactly the certificate with this SHA-256 (openssl x509 -noout -fingerprint -sha256); implies --tls.",
+    help="Trust exactly the certificate with this SHA-256 (openssl x509 -noout -fingerprint -sha256); "
+    "implies --tls.",
 )
 @click.option("--no-fallback", is_flag=True, help="Never speak dialect 3.3, not to an old relay either.")
 @click.pass_obj
 def bridge_script(
-    options: Options, bot: str, servers: tuple[str, ...], tls: bool, fingerprint: str | None, no_fallback: bool
+    options: Options,
+    bot: str,
+    servers: tuple[str, ...],
+    tls: bool,
+    fingerprint: str | None,
+    no_fallback: bool,
 ) -> None:
     """Print the phone's script with the relay's addresses and the bot's secret in it.
 
@@ -49,6 +54,8 @@ def bridge_script(
     if not 0 < len(bot) <= BOT_CHARS:
         raise click.BadParameter(f"a bot's name has 1 to {BOT_CHARS} characters", param_hint="--bot")
     pin = _fingerprint(fingerprint)
+    if not servers:
+        servers = (_own_server(options),)
     key = signing_key(options, bot, None, unsigned=False)
     if key.secret is None:
         raise click.ClickException(
@@ -88,8 +95,23 @@ def fill(script: str, values: Mapping[str, object]) -> str:
     return script
 
 
-def _replacement(line: str) -> Any:
+def _replacement(line: str) -> Callable[[re.Match[str]], str]:
     return lambda match: line + match.group(1)
+
+
+def _own_server(options: Options) -> str:
+    listen = read_settings(options).get("relay", "listen")
+    first = listen[0] if isinstance(listen, list) and listen else listen
+    match = re.match(r"\w+:(?:port=)?(\d+)", first) if isinstance(first, str) else None
+    address = options.outside.address()
+    host = f"[{address}]" if ":" in address else address
+    server = f"{host}:{match[1] if match else PORT}"
+    click.echo(
+        f"relayctl: the script looks for the relay at {server}, this machine; if phones reach it elsewhere, "
+        "say where with --server",
+        err=True,
+    )
+    return server
 
 
 def _server(text: str, fingerprint: str | None, *, tls: bool) -> dict[str, object]:

@@ -41,9 +41,9 @@ Array.prototype.forEach.call(arguments, function (path) {
         if (node instanceof ast.ArrayComprehension || node instanceof ast.GeneratorExpression) { fault(node, "a comprehension"); }
         if (node instanceof ast.Yield) { fault(node, "yield"); }
         if (node instanceof ast.Name && GLOBALS.test(nameOf(node))) { fault(node, nameOf(node)); }
-        if (node instanceof ast.PropertyGet) {
-            name = nameOf(node.getProperty());
-            owner = String(node.getTarget().toSource());
+        if (node instanceof ast.FunctionCall && node.getTarget() instanceof ast.PropertyGet) {
+            name = nameOf(node.getTarget().getProperty());
+            owner = String(node.getTarget().getTarget().toSource());
             if (METHODS.test(name) && !(OWN[name] && OWN[name].test(owner))) { fault(node, owner + "." + name); }
         }
         return true;

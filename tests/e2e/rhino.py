@@ -54,11 +54,12 @@ class Phone:
         command = ["java", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-cp", str(JAR), _SHELL]
         # As on a phone: interpreted.
         command += ["-opt", "-1", "-version", "180", str(_HARNESS), str(script), json.dumps(self._options)]
-        self.process = subprocess.Popen(
+        self.process = subprocess.Popen(  # noqa: S603 (our own script)
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )
         seen = len(self.events)
-        threading.Thread(target=self._listen, args=(self.process,), daemon=True).start()
+        self._listener = threading.Thread(target=self._listen, args=(self.process,), daemon=True)
+        self._listener.start()
         self.wait(lambda: [e for e in self.events[seen:] if e["event"] == "ready"], "a script that runs")
         return self
 
@@ -75,6 +76,7 @@ class Phone:
         if self.process is not None:
             self.process.kill()
             self.process.wait()
+            self._listener.join()
             self.process = None
 
     def wait(self, look: Callable[[], T], what: str, seconds: float = PATIENCE) -> T:

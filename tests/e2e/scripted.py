@@ -147,7 +147,13 @@ class Conversation:
     def welcome(self, **values: Any) -> None:
         """Let it in, or not."""
         limits = {"line_bytes": 1 << 20, "text_chars": 65000}
-        welcome = {"success": True, "approved": True, "message": "", "server_version": "scripted", "limits": limits}
+        welcome = {
+            "success": True,
+            "approved": True,
+            "message": "",
+            "server_version": "scripted",
+            "limits": limits,
+        }
         self.say("welcome", {**welcome, **values})
 
     def sealed(self, event: str, data: Any) -> bytes:
@@ -165,7 +171,9 @@ class Conversation:
         self.heard += 1
         assert line.startswith(_HEAD), line
         covered = line[80:]
-        assert hmac.compare_digest(line[14:78].decode(), hmac.new(self._phone_key, covered, "sha256").hexdigest())
+        assert hmac.compare_digest(
+            line[14:78].decode(), hmac.new(self._phone_key, covered, "sha256").hexdigest()
+        )
         assert covered.startswith(b'"seq":%d,"event":' % self.heard), covered[:60]
         packet = json.loads(line)
         assert packet["event"] == event, packet
@@ -186,7 +194,14 @@ class Conversation:
 
     def media(self, id_: str, *sources: dict[str, Any], **values: Any) -> None:
         """Have something shown."""
-        media = {"id": id_, "kind": "response", "room": "family", "channel_id": "100", "media": "image", "format": "jpg"}
+        media = {
+            "id": id_,
+            "kind": "response",
+            "room": "family",
+            "channel_id": "100",
+            "media": "image",
+            "format": "jpg",
+        }
         self.say("media", {**media, "wait_ms": 10, "sources": sources, **values})
 
     def chunk(self, id_: str, source: int, index: int, content: bytes) -> None:

@@ -47,8 +47,9 @@ def fall_back(relay: Relay, answer: Callable[[Conversation], None] = closing) ->
     assert packet == {
         "event": "handshake",
         "data": {
-            "clientType": "MessengerBotR", "botName": "bot", "version": "4.0.0", "deviceID": "a1b2c3d4e5f60718",
-            "deviceIP": "127.0.0.1", "deviceInfo": "brand MODEL-1 (Android 13, API 33)",
+            "clientType": "MessengerBotR", "botName": "bot", "version": "4.0.0",
+            "deviceID": "a1b2c3d4e5f60718", "deviceIP": "127.0.0.1",
+            "deviceInfo": "brand MODEL-1 (Android 13, API 33)",
         },
     }  # fmt: skip
     talk.write(b'{"event":"handshakeComplete","data":{"success":true,"approved":true,"message":"hi"}}\r')
@@ -147,7 +148,7 @@ def test_tries_anew(relay: Relay, make_phone: MakePhone) -> None:
 
 
 def test_never_below_what_was_proven(relay: Relay, make_phone: MakePhone) -> None:
-    """Who once proved himself in 4.0 is never spoken to in 3.3 again, not by the script's next runs either."""
+    """Who once proved himself in 4.0 is never spoken to in 3.3 again, by no later run either."""
     phone = make_phone(relay.server())
     relay.greeted().reset()
     for _ in range(2):
