@@ -180,7 +180,18 @@ var RelayBridge = (function (settings) {
             try {
                 return AndroidX.core.content.FileProvider.getUriForFile(context, settings.provider, file);
             } catch (e) {
+                phone.allowPaths();
                 return Android.net.Uri.fromFile(file);
+            }
+        },
+
+        // Where the app's provider does not know our folder, Android has to be told that a path may be shared.
+        allowPaths: function () {
+            try {
+                var policy = Android.os.StrictMode.VmPolicy;
+                Android.os.StrictMode.setVmPolicy(new policy.Builder().build());
+            } catch (e) {
+                // Then the messenger will say that it cannot read the file.
             }
         },
 
@@ -432,6 +443,8 @@ var RelayBridge = (function (settings) {
         this.file = fileNamed(name);
         this.most = most;
         this.count = 0;
+        this.size = 0;
+        this.least = 0;
         this.damaged = 0;
         this.out = null;
         this.torn = false;
@@ -466,16 +479,19 @@ var RelayBridge = (function (settings) {
 
     // Throws where the disk does not take it.
     Records.prototype.append = function (record, sync) {
+        var line;
         try {
             if (this.out === null) {
                 this.out = new java.io.FileOutputStream(this.file, true);
             }
-            this.out.write(utf8((this.torn ? "\n" : "") + recordLine(record)));
+            line = utf8((this.torn ? "\n" : "") + recordLine(record));
+            this.out.write(line);
             if (sync) {
                 this.out.getFD().sync();
             }
             this.torn = false;
             this.count++;
+            this.size += line.length;
         } catch (e) {
             // Half of it may be there: the next one begins on a line of its own.
             this.torn = true;
@@ -488,7 +504,13 @@ var RelayBridge = (function (settings) {
         this.close();
         replaceFile(this.file, records.map(recordLine).join(""));
         this.count = records.length;
+        this.size = this.least = Number(this.file.length());
         this.torn = false;
+    };
+
+    // Is most of it of the past?
+    Records.prototype.isStale = function (living) {
+        return this.count > 2 * living + 200 || this.size > 2 * this.least + 1048576;
     };
 
     Records.prototype.close = function () {
@@ -508,7 +530,7 @@ var RelayBridge = (function (settings) {
         // Never the same again, not even after a reinstallation.
         this.start = randomHex(8);
         this.made = 0;
-        this.records = new Records("chats", 4 * settings.chatBytes + 1048576);
+        this.records = new Records("chats", 16 * settings.chatBytes + 4194304);
     }
 
     Chats.prototype.load = function () {
@@ -564,7 +586,7 @@ var RelayBridge = (function (settings) {
         try {
             this.records.append(record, false);
             this.complained = false;
-            if (this.records.count > 2 * this.list.length + 200) {
+            if (this.records.isStale(this.list.length)) {
                 this.compact();
             }
         } catch (e) {
@@ -630,7 +652,7 @@ var RelayBridge = (function (settings) {
         this.ids = [];
         this.known = {};
         this.last = {};
-        this.records = new Records("typed", 600 * settings.typedIds + 1048576);
+        this.records = new Records("typed", 1200 * settings.typedIds + 4194304);
     }
 
     Typed.prototype.load = function () {
@@ -668,7 +690,7 @@ var RelayBridge = (function (settings) {
     Typed.prototype.note = function (id, server, code) {
         this.records.append(quote([id, server, code]), true);
         this.remember(id, server, code);
-        if (this.records.count > 2 * settings.typedIds + 100) {
+        if (this.records.isStale(this.ids.length)) {
             this.compact();
         }
     };
@@ -1090,6 +1112,10 @@ var RelayBridge = (function (settings) {
         }
         locked(function () {
             connection.answers.push(code ? {id: id, code: code, message: cut(String(words), 500)} : {id: id, code: null});
+            if (connection.answers.length > 2 * settings.pendingReplies) {
+                // The reply comes again, and so does the answer.
+                connection.answers.shift();
+            }
             work.signalAll();
         });
     };
@@ -1147,8 +1173,8 @@ var RelayBridge = (function (settings) {
         this.held = 0;
         this.lines = [];
         this.part = buffer(65536);
-        this.socket = new java.net.Socket();
-        instance.put("socket", this.socket);
+        this.plain = this.socket = new java.net.Socket();
+        instance.put("socket", this.plain);
         try {
             this.open();
         } catch (e) {
@@ -1158,13 +1184,12 @@ var RelayBridge = (function (settings) {
     }
 
     Connection.prototype.open = function () {
-        var server = this.server, plain = this.socket;
+        var server = this.server, plain = this.plain;
         plain.connect(new java.net.InetSocketAddress(server.host, server.port), settings.connectTime);
         plain.setTcpNoDelay(true);
         plain.setKeepAlive(true);
         if (server.tls) {
             this.socket = encrypted(plain, server);
-            instance.put("socket", this.socket);
         }
         this.input = this.socket.getInputStream();
         this.output = this.socket.getOutputStream();
@@ -1201,7 +1226,6 @@ var RelayBridge = (function (settings) {
         if (pin !== null) {
             seen = hex(sha256(socket.getSession().getPeerCertificates()[0].getEncoded()));
             if (seen !== pin) {
-                closeQuietly(socket);
                 throw new Error("its certificate is another one: " + seen);
             }
         }
@@ -1210,7 +1234,8 @@ var RelayBridge = (function (settings) {
 
     Connection.prototype.close = function () {
         this.closed = true;
-        closeQuietly(this.socket);
+        // That of TLS would first say good-bye, and wait where nobody listens.
+        closeQuietly(this.plain);
     };
 
     Connection.prototype.write = function (latin) {
@@ -1599,6 +1624,7 @@ var RelayBridge = (function (settings) {
     var instance = new java.util.concurrent.ConcurrentHashMap();
     var identity = {};
     var returning = settings.returnFirst;
+    var lookedFor = 0;
     var hurry = false;
 
     function dial(index) {
@@ -1645,6 +1671,7 @@ var RelayBridge = (function (settings) {
             returning = settings.returnFirst;
         }
         try {
+            lookedFor = phone.elapsed();
             adopt(connection);
             if (connection.dialect === "4.0") {
                 connection.serve();
@@ -1689,14 +1716,9 @@ var RelayBridge = (function (settings) {
 
     // What is to be written, once there is anything; null where it is time to look for a better server.
     function nextBatch() {
-        var since = phone.elapsed(), watched = null;
         return locked(function () {
             var batch, left;
             while (!stopped.get()) {
-                if (current !== watched) {
-                    watched = current;
-                    since = phone.elapsed();
-                }
                 if (current !== null && !current.closed) {
                     batch = current.due();
                     if (batch.latin !== "") {
@@ -1713,8 +1735,6 @@ var RelayBridge = (function (settings) {
             return null;
         });
     }
-
-    var lookedFor = 0;
 
     function senderLoop() {
         var batch;
@@ -1763,25 +1783,37 @@ var RelayBridge = (function (settings) {
     // ==== 14. Beginning and end ======================================================================================
 
     function thread(name, act) {
-        var made = new java.lang.Thread(new java.lang.Runnable({
-            run: function () {
-                try {
-                    act();
-                } catch (e) {
-                    warn("the " + name + " ended: " + e);
-                    end(instance, 0);
-                }
-            }
-        }), "relaytw-" + name);
+        var made = new java.lang.Thread(new java.lang.Runnable({run: act}), "relaytw-" + name);
         made.setDaemon(true);
+        // Some errors pass by every `catch` of a script: no memory, or no stack for what somebody sent.
+        made.setUncaughtExceptionHandler(new java.lang.Thread.UncaughtExceptionHandler({
+            uncaughtException: function (dead, error) {
+                revive(name, act, error);
+            }
+        }));
         instance.put(name, made);
         made.start();
+    }
+
+    function revive(name, act, error) {
+        if (stopped.get()) {
+            return;
+        }
+        warn("the " + name + " failed and begins anew: " + error);
+        closeQuietly(instance.get("socket"));
+        pause(settings.retryFirst);
+        if (!stopped.get()) {
+            thread(name, act);
+        }
     }
 
     // Ends the threads and the socket of a run of this script, and waits for them.
     function end(run, ms) {
         run.get("stopped").set(true);
-        closeQuietly(run.get("socket"));
+        // Android lets not every thread touch the network.
+        new java.lang.Thread(new java.lang.Runnable({
+            run: function () { closeQuietly(run.get("socket")); }
+        })).start();
         ["reader", "sender"].forEach(function (name) {
             var one = run.get(name);
             if (one) {
@@ -1854,11 +1886,11 @@ var RelayBridge = (function (settings) {
     }
 
     function stop() {
+        if (stopped.getAndSet(true)) {
+            return;
+        }
         info("the script ends");
-        locked(function () {
-            stopped.set(true);
-            work.signalAll();
-        });
+        locked(function () { work.signalAll(); });
         end(instance, 3000);
     }
 

@@ -29,7 +29,7 @@ def test_media_in_chunks(relay: Relay, make_phone: MakePhone) -> None:
     talk.hear("chat")
     contents = [os.urandom(49152 * 2 + 77), os.urandom(10)]
     (first, parts), (second, (last,)) = source(contents[0]), source(contents[1])
-    talk.media("m/0", first, second)
+    talk.media("m/0", first, second, channel_id="18000000000000001")
     talk.chunk("m/0", 0, 0, parts[0])
     talk.reply("m/1", "behind")
     talk.chunk("m/0", 0, 1, parts[1])
@@ -43,7 +43,11 @@ def test_media_in_chunks(relay: Relay, make_phone: MakePhone) -> None:
     assert [(f["size"], f["sha256"].zfill(64)) for f in shared["files"]] == [
         (s["bytes"], s["sha256"]) for s in (first, second)
     ]
-    assert (shared["type"], shared["to"], shared["channelId"]) == ("image/jpeg", "com.kakao.talk", "100")
+    assert (shared["type"], shared["to"], shared["channelId"]) == (
+        "image/jpeg",
+        "com.kakao.talk",
+        "18000000000000001",
+    )
     assert [e["event"] for e in phone.events if e["event"] in ("shared", "home", "typed")] == [
         "shared",
         "home",

@@ -228,7 +228,7 @@ def test_files_stay_small(alone: Phone) -> None:
         "for (N = 0; N < 500; N++) { T.note('m/' + N, 'h:1', ''); T.finished('m/' + N, 'h:1'); } 1"
     )
     assert alone.file("chats").read_bytes().count(b"\n") < 230
-    assert alone.file("typed").read_bytes().count(b"\n") <= 201
+    assert alone.file("typed").read_bytes().count(b"\n") <= 301
     loaded: Any = alone.evaluate(
         "C = new I.Chats(); C.load(); T = new I.Typed(); T.load();"
         "[C.list.length, T.ids.length, T.resume('h:1'), T.resume('h:2'),"

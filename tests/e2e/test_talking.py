@@ -247,3 +247,15 @@ def test_recompiled(relay: Relay, make_phone: MakePhone) -> None:
         talk = relay.greeted()
         assert talk.hear("chat")["id"] == chat["id"]
         assert phone.threads() == ["relaytw-reader", "relaytw-sender"]
+
+
+def test_no_stack(relay: Relay, make_phone: MakePhone) -> None:
+    """What is nested so deeply that reading it fails ends a connection, and not the script."""
+    phone = make_phone(relay.server())
+    phone.hear("a")
+    talk = relay.accept()
+    talk.read()
+    talk.write(b"[" * 500_000)
+    phone.says("begins anew")
+    assert relay.greeted().hear("chat")["text"] == "a"
+    assert phone.threads() == ["relaytw-reader", "relaytw-sender"]
