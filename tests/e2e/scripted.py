@@ -167,6 +167,12 @@ class Conversation:
 
     def hear(self, event: str) -> dict[str, Any]:
         """The data of the next line, which must be sealed and of this event."""
+        packet = self.hear_any()
+        assert packet["event"] == event, packet
+        return dict(packet["data"])
+
+    def hear_any(self) -> dict[str, Any]:
+        """The next line, which must be sealed."""
         line = self.read()
         self.heard += 1
         assert line.startswith(_HEAD), line
@@ -175,9 +181,7 @@ class Conversation:
             line[14:78].decode(), hmac.new(self._phone_key, covered, "sha256").hexdigest()
         )
         assert covered.startswith(b'"seq":%d,"event":' % self.heard), covered[:60]
-        packet = json.loads(line)
-        assert packet["event"] == event, packet
-        return dict(packet["data"])
+        return dict(json.loads(line))
 
     def chats(self, count: int) -> list[dict[str, Any]]:
         """The next so many chats."""
