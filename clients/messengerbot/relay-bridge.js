@@ -121,12 +121,16 @@ var RelayBridge = (function (settings) {
             }
         },
 
+        // Asked once, while the script is loaded: later the current one may be another.
         bot: function () {
-            try {
-                return BotManager.getCurrentBot();
-            } catch (e) {
-                return null;
+            if (phone.current === undefined) {
+                try {
+                    phone.current = BotManager.getCurrentBot();
+                } catch (e) {
+                    phone.current = null;
+                }
             }
+            return phone.current;
         },
 
         // Writes to the chat of this name; false where the app knows none.

@@ -53,6 +53,8 @@ class RealRelay:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "relay.toml").write_text(_CONFIG.format(listen=listen, admin=free_port()), encoding="utf-8")
         (folder / "phones-secret").write_text(SECRET + "\n", encoding="utf-8")
+        environ = {name: value for name, value in os.environ.items() if not name.startswith("RELAYTW_")}
+        self._environ = {**environ, "PYTHONPATH": str(ROOT)}
         self._process: subprocess.Popen[bytes] | None = None
 
     def server(self, **values: Any) -> dict[str, Any]:
@@ -61,12 +63,11 @@ class RealRelay:
 
     def start(self) -> None:
         """Start it and wait until it listens."""
-        environ = {name: value for name, value in os.environ.items() if not name.startswith("RELAYTW_")}
         program = [str(Path(sys.executable).with_name("twistd")), "-n", "--pidfile=", "relay"]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 (our own relay)
                 [*program, "--config", "relay.toml"], cwd=self.folder, stdout=log, stderr=log,
-                env={**environ, "PYTHONPATH": str(ROOT)},
+                env=self._environ,
             )  # fmt: skip
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline and self._process.poll() is None:
@@ -80,6 +81,15 @@ class RealRelay:
     def log(self) -> str:
         """What it has said."""
         return (self.folder / "log").read_text(encoding="utf-8", errors="replace")
+
+    def relayctl(self, *arguments: str) -> str:
+        """What a command prints, which must succeed."""
+        program = str(Path(sys.executable).with_name("relayctl"))
+        command = [program, "--config", "relay.toml", *arguments]
+        done = subprocess.run(  # noqa: S603 (our own command)
+            command, cwd=self.folder, env=self._environ, capture_output=True, check=True
+        )
+        return done.stdout.decode()
 
     def kill(self) -> None:
         """End it as a power cut does."""

@@ -42,6 +42,8 @@ class Phone:
         self._options = {"listener": True, "folder": str(folder / "app"), **options}
         self._read = 0
         self._heard = 0
+        #: As it was printed for this phone; None: filled in here.
+        self.script: str | None = None
         self.process: subprocess.Popen[bytes] | None = None
 
     # -- the process
@@ -50,7 +52,7 @@ class Phone:
         """Start the app with the script in it, and wait until it runs."""
         script = self.folder / "relay-bridge.js"
         script.parent.mkdir(parents=True, exist_ok=True)
-        script.write_text(fill(read_script(), self._settings), encoding="utf-8")
+        script.write_text(self.script or fill(read_script(), self._settings), encoding="utf-8")
         command = ["java", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-cp", str(JAR), _SHELL]
         # As on a phone: interpreted.
         command += ["-opt", "-1", "-version", "180", str(_HARNESS), str(script), json.dumps(self._options)]

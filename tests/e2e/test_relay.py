@@ -85,6 +85,15 @@ def test_wrong_secret(real: RealRelay, ending: ExitStack, make_phone: MakePhone)
     assert phone.typed == []
 
 
+def test_printed_script(real: RealRelay, ending: ExitStack, tmp_path: Path) -> None:
+    """What `relayctl bridge-script` prints works as it is."""
+    phone = Phone(tmp_path / "phone", {})
+    phone.script = real.relayctl("bridge-script", "--bot", "봇", "--server", f"127.0.0.1:{real.port}")
+    ending.callback(phone.kill)
+    phone.start().hear("# now 0")
+    phone.types("answer 0")
+
+
 # -- dialect 4.0
 
 
