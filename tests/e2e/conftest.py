@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from tests.e2e.rhino import Phone
+from tests.e2e.rhino import Engines, Phone
 from tests.e2e.scripted import SECRET, Relay
 from tests.ports import HOST
 
@@ -33,14 +33,22 @@ def relay(ending: ExitStack) -> Relay:
     return made
 
 
+@pytest.fixture(scope="session")
+def engines() -> Iterator[Engines]:
+    """What scripts run in."""
+    made = Engines()
+    yield made
+    made.close()
+
+
 @pytest.fixture
-def make_phone(ending: ExitStack, tmp_path: Path) -> MakePhone:
+def make_phone(ending: ExitStack, engines: Engines, tmp_path: Path) -> MakePhone:
     """Makes the phone of this test, or the same again: its storage stays."""
 
     def make(*servers: dict[str, Any], options: dict[str, Any] | None = None, **settings: Any) -> Phone:
         values = {"bot": "bot", "secret": SECRET, "servers": list(servers), **settings}
-        phone = Phone(tmp_path / "phone", values, **(options or {}))
-        ending.callback(phone.kill)
+        phone = Phone(engines, tmp_path / "phone", values, **(options or {}))
+        ending.callback(phone.close)
         return phone.start()
 
     return make

@@ -2,9 +2,12 @@
  * MessengerBotR as the bridge script sees it, for Rhino on a desk: the app's objects, the few classes of Android,
  * and a loop that does what is said on standard input, one JSON object a line. What happens is said on standard output.
  *
- * usage: harness.js SCRIPT OPTIONS, with OPTIONS as JSON: {"listener": true, "names": [rooms that bot.send() reaches]}
+ * The act `install` begins a new app: with a script and options, {"listener": true, "names": [rooms that bot.send() reaches]}.
+ *
+ * usage: harness.js
  */
-var harness = (function (global, scriptPath, options) {
+var harness = (function (global) {
+    var scriptPath = null, options = {};
     var out = new java.io.PrintStream(java.lang.System.out, true, "UTF-8");
     var listeners = {};
 
@@ -72,19 +75,37 @@ var harness = (function (global, scriptPath, options) {
         }
     };
 
-    global.android = {
-        os: {Build: {BRAND: "brand", MODEL: "MODEL-1", VERSION: {RELEASE: "13", SDK_INT: 33}}},
-        content: {Intent: Intent},
-        net: {Uri: {fromFile: function (file) { return String(file.getPath()); }}}
-    };
-    global.androidx = {};
-    global.App = {getContext: function () { return context; }};
-    global.Device = {getAndroidId: function () { return options.device || "a1b2c3d4e5f60718"; }};
-    global.Log = {
-        i: function (text) { say("log", {level: "i", text: String(text)}); },
-        e: function (text) { say("log", {level: "e", text: String(text)}); }
-    };
-    global.Api = {replyRoom: function (room, text) { return send(room, text); }};
+    function install() {
+        global.android = {
+            os: {Build: {BRAND: "brand", MODEL: "MODEL-1", VERSION: {RELEASE: "13", SDK_INT: 33}}},
+            content: {Intent: Intent},
+            net: {Uri: {fromFile: function (file) { return String(file.getPath()); }}}
+        };
+        global.androidx = {};
+        global.App = {getContext: function () { return context; }};
+        global.Device = {getAndroidId: function () { return options.device || "a1b2c3d4e5f60718"; }};
+        global.Log = {
+            i: function (text) { say("log", {level: "i", text: String(text)}); },
+            e: function (text) { say("log", {level: "e", text: String(text)}); }
+        };
+        global.Api = {replyRoom: function (room, text) { return send(room, text); }};
+
+        delete global.Event;
+        delete global.BotManager;
+        listeners = {};
+        if (options.listener) {
+            global.Event = {MESSAGE: "message", START_COMPILE: "startCompile"};
+            global.BotManager = {
+                getCurrentBot: function () {
+                    return {
+                        send: send,
+                        addListener: function (event, listener) { (listeners[event] = listeners[event] || []).push(listener); }
+                    };
+                }
+            };
+        }
+        load(scriptPath);
+    }
 
     function send(room, text) {
         if ((options.names || []).indexOf(String(room)) < 0) {
@@ -92,18 +113,6 @@ var harness = (function (global, scriptPath, options) {
         }
         say("typed", {how: "send", room: String(room), channelId: null, text: String(text)});
         return true;
-    }
-
-    if (options.listener) {
-        global.Event = {MESSAGE: "message", START_COMPILE: "startCompile"};
-        global.BotManager = {
-            getCurrentBot: function () {
-                return {
-                    send: send,
-                    addListener: function (event, listener) { (listeners[event] = listeners[event] || []).push(listener); }
-                };
-            }
-        };
     }
 
     function reply(said) {
@@ -120,6 +129,12 @@ var harness = (function (global, scriptPath, options) {
     }
 
     var acts = {
+        install: function (said) {
+            scriptPath = said.script;
+            options = said.options;
+            install();
+            say("ready", {});
+        },
         hear: function (said) {
             // The app hands over Java's strings and numbers.
             var channelId = said.channelId === null ? null : new java.lang.Long(said.channelId);
@@ -177,7 +192,6 @@ var harness = (function (global, scriptPath, options) {
     return {
         loop: function () {
             var lines = new java.io.BufferedReader(new java.io.InputStreamReader(java.lang.System["in"], "UTF-8")), line, said;
-            say("ready", {});
             while ((line = lines.readLine()) !== null) {
                 said = JSON.parse(String(line));
                 acts[said.act](said);
@@ -185,7 +199,6 @@ var harness = (function (global, scriptPath, options) {
             java.lang.System.exit(0);
         }
     };
-}(this, arguments[0], JSON.parse(arguments[1])));
+}(this));
 
-load(arguments[0]);
 harness.loop();

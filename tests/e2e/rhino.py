@@ -32,19 +32,80 @@ def eventually(look: Callable[[], T], what: str, seconds: float = PATIENCE) -> T
     return found
 
 
+class Engine:
+    """One Rhino with the stand-ins for the app; what it says goes into `events`, which may be replaced."""
+
+    def __init__(self) -> None:
+        self.events: list[dict[str, Any]] = []
+        command = ["java", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-cp", str(JAR), _SHELL]
+        # As on a phone: interpreted.
+        command += ["-opt", "-1", "-version", "180", str(_HARNESS)]
+        self._process = subprocess.Popen(  # noqa: S603 (our own script)
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
+
+    def _listen(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            try:
+                self.events.append(json.loads(line))
+            except ValueError:
+                self.events.append({"event": "noise", "text": line.decode(errors="replace")})
+
+    def act(self, act: str, **values: Any) -> None:
+        """Have the harness do something."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps({"act": act, **values}).encode() + b"\n")
+        self._process.stdin.flush()
+
+    def rest(self) -> None:
+        """End the script, and wait until nothing of it is left."""
+        self.act("compile")
+        eventually(lambda: any(e["event"] == "compiled" for e in self.events), "the end of the script")
+
+    def kill(self) -> None:
+        """End it at once; afterwards everything that it said is there."""
+        self._process.kill()
+        self._process.wait()
+        self._listener.join()
+
+
+class Engines:
+    """Engines that are used again, for starting one takes longer than most tests."""
+
+    def __init__(self) -> None:
+        self._idle: list[Engine] = []
+
+    def take(self) -> Engine:
+        """One that nobody uses."""
+        return self._idle.pop() if self._idle else Engine()
+
+    def give(self, engine: Engine) -> None:
+        """Take back one that is of use still."""
+        engine.rest()
+        self._idle.append(engine)
+
+    def close(self) -> None:
+        """End them all."""
+        for engine in self._idle:
+            engine.kill()
+
+
 class Phone:
     """A phone with the bridge script; `folder` is its storage and outlives it."""
 
-    def __init__(self, folder: Path, settings: Mapping[str, Any], **options: Any) -> None:
+    def __init__(self, engines: Engines, folder: Path, settings: Mapping[str, Any], **options: Any) -> None:
         self.folder = folder
         self.events: list[dict[str, Any]] = []
         self._settings = {"mediaFolder": str(folder / "media"), **_QUICK, **settings}
         self._options = {"listener": True, "folder": str(folder / "app"), **options}
-        self._read = 0
         self._heard = 0
         #: As it was printed for this phone; None: filled in here.
         self.script: str | None = None
-        self.process: subprocess.Popen[bytes] | None = None
+        self._engines = engines
+        self._engine: Engine | None = None
 
     # -- the process
 
@@ -53,33 +114,23 @@ class Phone:
         script = self.folder / "relay-bridge.js"
         script.parent.mkdir(parents=True, exist_ok=True)
         script.write_text(self.script or fill(read_script(), self._settings), encoding="utf-8")
-        command = ["java", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-cp", str(JAR), _SHELL]
-        # As on a phone: interpreted.
-        command += ["-opt", "-1", "-version", "180", str(_HARNESS), str(script), json.dumps(self._options)]
-        self.process = subprocess.Popen(  # noqa: S603 (our own script)
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
-        seen = len(self.events)
-        self._listener = threading.Thread(target=self._listen, args=(self.process,), daemon=True)
-        self._listener.start()
-        self.wait(lambda: [e for e in self.events[seen:] if e["event"] == "ready"], "a script that runs")
+        self._engine = self._engines.take()
+        self._engine.events = self.events
+        self.act("install", script=str(script), options=self._options)
+        self.wait(lambda: self.of("ready"), "a script that runs")
         return self
-
-    def _listen(self, process: subprocess.Popen[bytes]) -> None:
-        assert process.stdout is not None
-        for line in process.stdout:
-            try:
-                self.events.append(json.loads(line))
-            except ValueError:
-                self.events.append({"event": "noise", "text": line.decode(errors="replace")})
 
     def kill(self) -> None:
         """End the app as Android does when it wants the memory."""
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-            self._listener.join()
-            self.process = None
+        if self._engine is not None:
+            self._engine.kill()
+            self._engine = None
+
+    def close(self) -> None:
+        """Switch the script off."""
+        if self._engine is not None:
+            self._engines.give(self._engine)
+            self._engine = None
 
     def wait(self, look: Callable[[], T], what: str, seconds: float = PATIENCE) -> T:
         """What `look` finds, as soon as it is anything; fails with the script's log."""
@@ -92,10 +143,8 @@ class Phone:
 
     def act(self, act: str, **values: Any) -> None:
         """Have the harness do something."""
-        assert self.process is not None
-        assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps({"act": act, **values}).encode() + b"\n")
-        self.process.stdin.flush()
+        assert self._engine is not None
+        self._engine.act(act, **values)
 
     def hear(self, text: str, room: str = "family", channel: int | None = 100, **values: Any) -> None:
         """Somebody writes into a chat."""

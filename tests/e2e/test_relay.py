@@ -15,7 +15,7 @@ from relaytw.messages import Dialect
 from tests.e2e.conftest import MakePhone
 from tests.e2e.handlers import PICTURE
 from tests.e2e.relays import BadLine, RealRelay
-from tests.e2e.rhino import Phone
+from tests.e2e.rhino import Engines, Phone
 from tests.e2e.test_tls import certificate
 
 newer = pytest.mark.skipif(not hasattr(Dialect, "V40"), reason="this relay speaks 3.3 at most")
@@ -85,11 +85,11 @@ def test_wrong_secret(real: RealRelay, ending: ExitStack, make_phone: MakePhone)
     assert phone.typed == []
 
 
-def test_printed_script(real: RealRelay, ending: ExitStack, tmp_path: Path) -> None:
+def test_printed_script(real: RealRelay, ending: ExitStack, engines: Engines, tmp_path: Path) -> None:
     """What `relayctl bridge-script` prints works as it is."""
-    phone = Phone(tmp_path / "phone", {})
+    phone = Phone(engines, tmp_path / "phone", {})
     phone.script = real.relayctl("bridge-script", "--bot", "봇", "--server", f"127.0.0.1:{real.port}")
-    ending.callback(phone.kill)
+    ending.callback(phone.close)
     phone.start().hear("# now 0")
     phone.types("answer 0")
 

@@ -6,7 +6,6 @@ import hashlib
 import hmac
 import json
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 import pytest
 
 from relaytw.cli.bridge_script import fill, read_script
-from tests.e2e.rhino import JAR, Phone
+from tests.e2e.rhino import JAR, Engines, Phone
 from tests.e2e.scripted import SECRET, hkdf, keys, seal
 
 #: RFC 5869, appendix A: key, salt, purpose, what is made of them.
@@ -46,12 +45,14 @@ _CHECK = Path(__file__).with_name("es5.js")
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Phone]:
+def alone(engines: Engines, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Phone]:
     """A script that is connected to nobody."""
-    phone = Phone(tmp_path_factory.mktemp("alone"), {"bot": "bot", "secret": SECRET, "servers": []}).start()
+    phone = Phone(
+        engines, tmp_path_factory.mktemp("alone"), {"bot": "bot", "secret": SECRET, "servers": []}
+    ).start()
     phone.evaluate("I = RelayBridge.inside; 1")
     yield phone
-    phone.kill()
+    phone.close()
 
 
 #: Each of it newer than ES5.
@@ -262,9 +263,9 @@ def test_twins_are_bounded(alone: Phone) -> None:
     assert alone.evaluate("I.isTwin('b', null, 'n')") is False
 
 
-def test_no_name(tmp_path: Path) -> None:
+def test_no_name(engines: Engines, tmp_path: Path) -> None:
     """A phone that has no name of its own is given one that stays."""
-    phone = Phone(tmp_path, {"bot": "a/b", "secret": "s", "servers": []}).start()
+    phone = Phone(engines, tmp_path, {"bot": "a/b", "secret": "s", "servers": []}).start()
     digest = hashlib.sha256(b"a/b").hexdigest()[:8]
     folder = tmp_path / "app" / "relaytw" / f"a_b-{digest}"
     assert folder.is_dir()
@@ -274,5 +275,4 @@ def test_no_name(tmp_path: Path) -> None:
     assert len(name) == 16
     phone.evaluate("RelayBridge.start(); 1")
     assert (folder / "device").read_text() == name
-    phone.kill()
-    shutil.rmtree(folder)
+    phone.close()
