@@ -106,7 +106,7 @@ def relay(
     sync: str = "normal",
     extra: str = "",
 ) -> Iterator[Server]:
-    """A relay as an operator would start it, but for its limits, these `[database]` keys and `extra` lines."""
+    """A relay as an operator would start it, but for its limits, these `[database]` keys, `extra` lines."""
     with tempfile.TemporaryDirectory() as folder:
         port, config = free_port(), Path(folder, "relay.toml")
         database = "\n".join(f'{key} = "{value}"' for key, value in keys.items())
