@@ -46,6 +46,7 @@ from relaytw.services.listener import Listener
 from relaytw.services.live_settings import Applier, LiveSettings
 from relaytw.services.machine import MachineService, ThisMachine
 from relaytw.services.ordered import OrderedServices
+from relaytw.services.outcomes import Outcomes
 from relaytw.services.pings import Pings
 from relaytw.services.redelivery import Redelivery, RedeliverySettings
 from relaytw.services.sessions import Sessions
@@ -164,7 +165,8 @@ class _Assembly:
         config, reactor, metrics, now = self.config, self.reactor, self.metrics, self.now
         audit = self.audit
         self.journal = wiring.journal(config, reactor, metrics, self.gate, now, in_thread)
-        self.outbox = wiring.outbox(config, reactor, metrics, now, self.journal)
+        self.outcomes = Outcomes()
+        self.outbox = wiring.outbox(config, reactor, metrics, now, self.journal, self.outcomes)
         self.intake = wiring.intake(config, metrics, self.journal)
         self.dead_letters = DeadLetters(self.database, reactor, metrics, config.journal.dead_letters)
         self.records = records(

@@ -39,6 +39,7 @@ from relaytw.services.closes import Closes
 from relaytw.services.journalling import JournalIntake
 from relaytw.services.live_settings import LiveSettings
 from relaytw.services.monitors import PingRecord
+from relaytw.services.outcomes import Outcomes
 from relaytw.services.pings import Pings
 from relaytw.services.secrets import SecretKeeper
 from relaytw.services.sessions import HouseSettings, Sessions, Stages
@@ -198,7 +199,12 @@ def journal(
 
 
 def outbox(
-    config: Config, reactor: Any, metrics: Metrics, now: Callable[[], float], journal: Journal | None
+    config: Config,
+    reactor: Any,
+    metrics: Metrics,
+    now: Callable[[], float],
+    journal: Journal | None,
+    outcomes: Outcomes,
 ) -> Outbox:
     """What keeps replies until a phone has them."""
     limits = config.limits
@@ -217,6 +223,7 @@ def outbox(
         settings=settings,
         metrics=metrics,
         dropped=_log_dropped,
+        settled=outcomes.settled,
         ledger=journal,
     )
     if journal is not None:
