@@ -30,6 +30,7 @@ from relaytw.messages import Answer, Chat, ClientKey, Message, PhoneInfo, Settin
 from relaytw.metrics import Metrics
 from relaytw.protocols import wire
 from relaytw.protocols.bridge import BridgeFactory
+from relaytw.pushing import pushing
 from relaytw.recording import housekeeping, records
 from relaytw.services.acceptance import Acceptance
 from relaytw.services.admin import Operator
@@ -147,6 +148,7 @@ class _Assembly:
         self._keep_what_is_said(in_thread)
         self._let_messages_flow()
         self._take_up_what_was_left()
+        self._speak_unasked(in_thread)
         self._answer_the_operator()
 
     def _decide_who_may_talk(self) -> None:
@@ -226,6 +228,18 @@ class _Assembly:
 
         self.records.forgetting.others += _forgetters(self.journal, self.dead_letters)
 
+    def _speak_unasked(self, in_thread: InThread | None) -> None:
+        self.pushing = pushing(
+            self.config,
+            self.reactor,
+            self.now,
+            self.database,
+            self.audit,
+            self.outbox,
+            self.outcomes,
+            in_thread,
+        )
+
     def _answer_the_operator(self) -> None:
         config, now = self.config, self.now
         wall = WallClock(config.relay.timezone)
@@ -238,7 +252,7 @@ class _Assembly:
             secrets=wiring.secrets(
                 config, self.reactor, self.keys, self.gate, self.sessions, self.audit, now
             ),
-            books=Books(self.journal, self.redelivery, self.dead_letters), now=now,
+            books=Books(self.journal, self.redelivery, self.dead_letters), pushing=self.pushing, now=now,
         )  # fmt: skip
         self.factory = BridgeFactory(self.sessions)
         self.site = make_site(self.operator, self.metrics, self.token)
@@ -261,6 +275,7 @@ class _Assembly:
             self.sessions,
             self.dispatcher,
             self.redelivery,
+            *self.pushing.services,
             _usable("relay.listen", lambda: Listener(config.relay.listen, self.factory, reactor)),
             self.operator,
             _usable("admin.listen", lambda: listening_service(config.admin.listen, self.site, reactor)),

@@ -21,6 +21,7 @@ from relaytw.admin.view import (
     Overview,
     Page,
     PenaltyRow,
+    PushingView,
     RoomRow,
 )
 from relaytw.errors import Unavailable
@@ -60,6 +61,7 @@ class Operator(Service):
         keeper: SettingsKeeper,
         secrets: SecretsView,
         books: Books,
+        pushing: PushingView,
         now: Callable[[], float],
     ) -> None:
         self._relay_name = relay_name
@@ -77,6 +79,7 @@ class Operator(Service):
         self._books = books
         self._now = now
         self.secrets = secrets
+        self.pushing = pushing
         self._started_at = now()
         self._process = psutil.Process()
         self._log = Logger(namespace="relaytw.audit")

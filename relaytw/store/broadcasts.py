@@ -150,13 +150,9 @@ def _open(transaction: Transaction, id: str) -> int:  # noqa: A002 (the column's
 
 
 def _turn(
-    transaction: Transaction,
-    id: str,
-    was: BroadcastState,
-    to: BroadcastState,
-    now_ms: int,  # noqa: A002
+    transaction: Transaction, number: str, was: BroadcastState, to: BroadcastState, now_ms: int
 ) -> bool:
-    return transaction.run(_CHANGE, id=id, was=was.value, to=to.value, now=now_ms) > 0
+    return transaction.run(_CHANGE, id=number, was=was.value, to=to.value, now=now_ms) > 0
 
 
 def _stored(transaction: Transaction, row: tuple[Any, ...]) -> StoredBroadcast:

@@ -105,6 +105,7 @@ class Claimed(NamedTuple):
     room: str
     channel_id: str | None
     body: str
+    parts: int
 
 
 class Batch(NamedTuple):
@@ -134,12 +135,13 @@ _BY_KEY = Statement(select(_c.id, _c.request_hash, _c.created_ms).where(_c.reque
 _FREE_KEY = Statement(update(pushes).where(_c.id == bindparam("id")).values({_c.request_key: null()}))
 _DUE = Statement(
     select(
-        _c.id, _c.kind, _c.bot_name, _c.device_id, _c.room_id, _c.room_name, _c.channel_id, _c.body, _c.origin
+        _c.id, _c.kind, _c.bot_name, _c.device_id, _c.room_id, _c.room_name, _c.channel_id, _c.body,
+        _c.origin, _c.parts,
     )
     .where(_c.state == State.WAITING.value, _c.due_ms <= bindparam("now"))
     .order_by(_c.due_ms, _c.id)
     .limit(bindparam("limit"))
-)
+)  # fmt: skip
 _NEXT = Statement(select(func.min(_c.due_ms)).where(_c.state == State.WAITING.value))
 _CLAIM = Statement(
     update(pushes)
@@ -168,6 +170,7 @@ _OLD = Statement(
 )
 _DELETE = Statement(delete(pushes).where(_c.id == bindparam("id")))
 _OF_ORIGIN = Statement(select(_c.state, _c.why).where(_c.origin == bindparam("origin")))
+_PIECES = Statement(select(*_STORED).where(_c.origin == bindparam("origin")).order_by(_c.due_ms, _c.id))
 _CANCEL = Statement(
     update(pushes)
     .where(_c.id == bindparam("id"), or_(_c.state == State.WAITING.value, _c.state == State.PAUSED.value))
@@ -231,7 +234,7 @@ def claim(transaction: Transaction, now_ms: int, run: str, limit: int) -> Batch:
     clients = approved_clients(transaction, {client for client, _ in places.values()})
     bodies: dict[str, str] = {}
     claimed, refused = [], []
-    for number, kind, bot, device, _, name, channel, body, origin in due:
+    for number, kind, bot, device, _, name, channel, body, origin, parts in due:
         place = places[number]
         room = known.get(place)
         if place[0] not in clients or room is None or room.word != Status.APPROVED.value:
@@ -241,7 +244,7 @@ def claim(transaction: Transaction, now_ms: int, run: str, limit: int) -> Batch:
         elif transaction.run(_CLAIM, id=number, run_now=run, now=now_ms):
             if body is None:
                 body = bodies[origin] = bodies.get(origin) or _body_of(transaction, origin)  # noqa: PLW2901
-            claimed.append(Claimed(number, Kind(kind), ClientKey(bot, device), name, channel, body))
+            claimed.append(Claimed(number, Kind(kind), ClientKey(bot, device), name, channel, body, parts))
     following = transaction.one(_NEXT)
     return Batch(claimed, refused, following[0] if following is not None else None)
 
@@ -299,6 +302,11 @@ def expire(transaction: Transaction, before_ms: int, limit: int) -> int:
     return len(found)
 
 
+def pieces(transaction: Transaction, origin: str) -> list[StoredPush]:
+    """The pieces of a broadcast, in the order in which they are due."""
+    return [_stored(row) for row in transaction.all(_PIECES, origin=origin)]
+
+
 def of_origin(transaction: Transaction, origin: str) -> list[tuple[State, str | None]]:
     """How the pieces of a broadcast, or of a run of a schedule, stand."""
     return [(State(state), why) for state, why in transaction.all(_OF_ORIGIN, origin=origin)]
@@ -312,8 +320,8 @@ def _body_of(transaction: Transaction, origin: str) -> str:
 def _row(push: NewPush) -> tuple[object, ...]:
     return (
         push.id, push.kind.value, push.origin, *push.client, push.room_id, push.room, push.channel_id,
-        push.body, push.parts, push.state.value, push.actor[:100], push.request_key, push.request_hash, push.due_ms,
-        push.created_ms,
+        push.body, push.parts, push.state.value, push.actor[:100], push.request_key, push.request_hash,
+        push.due_ms, push.created_ms,
     )  # fmt: skip
 
 

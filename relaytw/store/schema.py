@@ -42,8 +42,8 @@ VERSION = 2
 
 __all__ = [
     "VERSION", "audit", "bots", "broadcasts", "chat_logs", "dead_letters", "devices", "metadata",
-    "migrations", "pings", "processes", "pushes", "room_tags", "rooms", "schedule_logs", "schedules", "servers", "systems",
-    "tokens",
+    "migrations", "pings", "processes", "pushes", "room_tags", "rooms", "schedule_logs", "schedules",
+    "servers", "systems", "tokens",
 ]  # fmt: skip
 
 

@@ -31,6 +31,7 @@ STAGES: tuple[tuple[str, ...], ...] = (
         "relaytw.registry",
         "relaytw.gate",
         "relaytw.penalty",
+        "relaytw.recurrence",
         "relaytw.lanes",
         "relaytw.outbox",
         "relaytw.bots",
@@ -48,7 +49,7 @@ STAGES: tuple[tuple[str, ...], ...] = (
     ),
     ("relaytw.protocols.bridge", "relaytw.keyring", "relaytw.maintenance"),
     ("relaytw.services",),
-    ("relaytw.cli", "relaytw.testing", "relaytw.wiring", "relaytw.recording"),
+    ("relaytw.cli", "relaytw.testing", "relaytw.wiring", "relaytw.recording", "relaytw.pushing"),
     ("relaytw.assembly",),
     ("relaytw.tap",),
 )
