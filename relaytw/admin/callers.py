@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import NamedTuple
+
+
+class Scope(StrEnum):
+    """What a token is for.  Whatever has no scope is for the admin token alone."""
+
+    READ = "read"
+    PUSH = "push"
+    BROADCAST = "broadcast"
+    SCHEDULES = "schedules"
 
 
 class Grant(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from relaytw.admin.callers import Caller
+from relaytw.admin.callers import Caller, Scope
 from relaytw.admin.problems import Problem
 from relaytw.admin.pushing import (
     Broadcast,
@@ -23,7 +23,6 @@ from relaytw.admin.pushing import (
 )
 from relaytw.admin.routes import Route
 from relaytw.admin.shapes import Listing, PageQuery
-from relaytw.admin.tokens import Scope
 from relaytw.errors import Unavailable
 
 #: What is kept and will be sent is answered with this.

@@ -12,13 +12,14 @@ from typing import Any
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from relaytw import __version__
+from relaytw.admin.callers import Scope
 from relaytw.admin.exposition import exposition, render
 from relaytw.admin.journal import DeadLetter, DeadLetterId, Journal
 from relaytw.admin.openapi import document
 from relaytw.admin.problems import Problem
 from relaytw.admin.push_routes import BroadcastApi, PushApi
 from relaytw.admin.routes import Reply, Route
-from relaytw.admin.scheduling import SchedulesApi
+from relaytw.admin.schedule_routes import SchedulesApi
 from relaytw.admin.secret_routes import SecretsApi
 from relaytw.admin.shapes import (
     Act,
@@ -40,7 +41,7 @@ from relaytw.admin.shapes import (
     RoomChange,
     RoomStatus,
 )
-from relaytw.admin.tokens import Scope, TokensApi
+from relaytw.admin.token_routes import TokensApi
 from relaytw.admin.view import RelayView
 from relaytw.errors import Unavailable
 from relaytw.metrics import Metrics
