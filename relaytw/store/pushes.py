@@ -165,7 +165,7 @@ _DOUBTFUL = Statement(
 )
 _OLD = Statement(
     select(_c.id)
-    .where(_c.created_ms < bindparam("before"), _c.state.not_in([state.value for state in _OPEN]))
+    .where(_c.created_ms < bindparam("before"), *(_c.state != state.value for state in _OPEN))
     .limit(bindparam("limit"))
 )
 _DELETE = Statement(delete(pushes).where(_c.id == bindparam("id")))

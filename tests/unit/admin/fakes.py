@@ -19,6 +19,7 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IBodyProducer, IResponse
 from zope.interface import implementer
 
+from relaytw.admin.callers import Grant
 from relaytw.admin.secrets import (
     SecretRefused,
     SecretRetired,
@@ -97,6 +98,28 @@ class FakeSecrets:
         return SecretRetired(self.status().sets[0].old)
 
 
+class FakePushing:
+    """What is said without a question: tokens that a test has set, and what it lets answer."""
+
+    def __init__(self) -> None:
+        self.grants: dict[str, Grant] = {}
+        self.away: str | None = None
+        self.pushes: Any = None
+        self.broadcasts: Any = None
+        self.schedules: Any = None
+
+    @property
+    def tokens(self) -> Any:
+        """The tokens."""
+        return self
+
+    def check(self, token: str) -> Grant | None:
+        """As the relay does it."""
+        if self.away is not None:
+            raise Unavailable(self.away)
+        return self.grants.get(token)
+
+
 class FakeView:
     """A relay as the admin API sees it, with every fact settable and every act remembered."""
 
@@ -119,6 +142,7 @@ class FakeView:
         self.room_values: dict[str, object] = {}
 
         self.secrets = FakeSecrets()
+        self.pushing = FakePushing()
         self.away: str | None = None
         self.books = JournalRow(
             "normal", None, (SegmentRow("00000001.log", 2048, 3),), 2048, 3, 1500, 940.0, 1, 2, 4
