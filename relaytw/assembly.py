@@ -229,16 +229,12 @@ class _Assembly:
         self.records.forgetting.others += _forgetters(self.journal, self.dead_letters)
 
     def _speak_unasked(self, in_thread: InThread | None) -> None:
+        rooms, chat_log = self.approvals.cache.room, self.records.chat_log
         self.pushing = pushing(
-            self.config,
-            self.reactor,
-            self.now,
-            self.database,
-            self.audit,
-            self.outbox,
-            self.outcomes,
+            self.config, self.reactor, self.now, self.database, self.audit, self.outbox, self.outcomes,
             in_thread,
-        )
+            lambda reply: chat_log.pushed(reply, rooms(reply.client, reply.channel_id or reply.room)),
+        )  # fmt: skip
 
     def _answer_the_operator(self) -> None:
         config, now = self.config, self.now

@@ -18,7 +18,7 @@ from relaytw.services.audit import AuditWriter
 from relaytw.services.broadcasts import BroadcastDesk
 from relaytw.services.outcomes import Outcomes
 from relaytw.services.push_desk import DeskSettings, PushDesk
-from relaytw.services.pushes import Pump, PumpSettings
+from relaytw.services.pushes import Note, Pump, PumpSettings
 from relaytw.services.schedule_desk import ScheduleDesk
 from relaytw.services.schedule_runs import Composer
 from relaytw.services.schedules import Schedules, ScheduleSettings
@@ -51,12 +51,13 @@ def pushing(
     outbox: Outbox,
     outcomes: Outcomes,
     in_thread: InThread | None,
+    note: Note,
 ) -> Pushing:
-    """All that speaks without being asked.  `in_thread` is how files are read, None for the reactor's."""
+    """All that speaks without being asked.  `in_thread` reads files (None: the reactor does)."""
     keys, limits, zone = config.push, config.limits, config.relay.timezone
     pump = Pump(
         database=database, clock=reactor, now=now, outbox=outbox, outcomes=outcomes, wall=WallClock(zone),
-        run=token_hex(8),
+        run=token_hex(8), note=note,
         settings=PumpSettings(limits.outbox_ttl + _GRACE, keys.kept_days, keys.ends_waiting),
     )  # fmt: skip
     desk = PushDesk(

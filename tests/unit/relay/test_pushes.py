@@ -225,6 +225,16 @@ class OneRoomTests(PushTestCase):
         self.advance(3)
         self.assertEqual(self.outcome(push), "sent-unconfirmed")
 
+    def test_chat_log(self) -> None:
+        """What was said stands in the chat log, as something that nobody had asked for."""
+        self.known()
+        self.push()
+        self.advance(5)
+        self.assertEqual(
+            self.database.rows("SELECT room_name, message FROM kb_chat_logs WHERE is_scheduled = 1"),
+            [("room", "news")],
+        )
+
     def test_audited(self) -> None:
         """Who has had something said is written down, under the name of his token."""
         self.known()
