@@ -19,7 +19,6 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IBodyProducer, IResponse
 from zope.interface import implementer
 
-from relaytw.admin.callers import Grant
 from relaytw.admin.secrets import (
     SecretRefused,
     SecretRetired,
@@ -46,6 +45,7 @@ from relaytw.errors import Unavailable
 from relaytw.messages import ClientKey, CloseReason, Dialect, Monitoring, PhoneInfo, Status
 from relaytw.metrics import Metrics
 from relaytw.settings import USUAL_ROOM, BotSettings
+from tests.unit.admin.push_fakes import FakePushing
 
 TOKEN = "open-sesame"
 ALICE = ClientKey("봇/1", "a b/c?d")
@@ -96,28 +96,6 @@ class FakeSecrets:
             raise self.refusal
         self.forced.append(force)
         return SecretRetired(self.status().sets[0].old)
-
-
-class FakePushing:
-    """What is said without a question: tokens that a test has set, and what it lets answer."""
-
-    def __init__(self) -> None:
-        self.grants: dict[str, Grant] = {}
-        self.away: str | None = None
-        self.pushes: Any = None
-        self.broadcasts: Any = None
-        self.schedules: Any = None
-
-    @property
-    def tokens(self) -> Any:
-        """The tokens."""
-        return self
-
-    def check(self, token: str) -> Grant | None:
-        """As the relay does it."""
-        if self.away is not None:
-            raise Unavailable(self.away)
-        return self.grants.get(token)
 
 
 class FakeView:
