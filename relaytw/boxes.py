@@ -48,6 +48,16 @@ class Ledger(Protocol):
         """It waits no more; `client` is the phone that was given it, None if nobody was."""
 
 
+class Addresses(Protocol):
+    """Knows what phones call their rooms."""
+
+    def expect(self, client: ClientKey) -> bool:
+        """A phone that finds rooms by name is on: may a name mislead?"""
+
+    def address(self, reply: Reply) -> str | None:
+        """The name that a text goes to now, None if nobody can say which room that is."""
+
+
 class Entry(NamedTuple):
     """A reply that waits; `spaced` after the one before it in its answer.  `at` on the relay's clock.
 
@@ -87,19 +97,43 @@ class Box:
     """
 
     __slots__ = (
-        "acknowledges", "away_since", "bytes", "client", "count", "dialect", "heard_at", "kept", "kept_bytes",
-        "line", "media_until", "repeated", "rooms", "says_at_once", "timer", "unconfirmed",
-        "unconfirmed_bytes", "working", "writable",
+        "acknowledges",
+        "away_since",
+        "bytes",
+        "client",
+        "count",
+        "dialect",
+        "full_at",
+        "heard_at",
+        "kept",
+        "kept_bytes",
+        "line",
+        "media_until",
+        "paced",
+        "repeated",
+        "rooms",
+        "rooms_full_at",
+        "says_at_once",
+        "timer",
+        "troubled",
+        "unconfirmed",
+        "unconfirmed_bytes",
+        "working",
+        "writable",
     )  # fmt: skip
 
-    def __init__(self, client: ClientKey, now: float) -> None:
+    def __init__(self, client: ClientKey, now: float, *, paced: bool = False) -> None:
         self.client = client
+        self.paced = paced
+        self.full_at = 0.0
+        self.rooms_full_at: dict[str, float] = {}
         self.away_since = self.heard_at = now
         self.line: Line | None = None
         self.dialect = Dialect.V32
         self.acknowledges = False
         self.writable = True
-        #: Here, reading, and acknowledging nothing: most replies need to know no more.
+        self.troubled = False
+        #: Here, reading, acknowledging nothing, not paced, and no name of a room may mislead.
         self.says_at_once = False
         self.rooms: OrderedDict[str, Room] | None = None
         self.kept: deque[Entry] | None = None
@@ -126,7 +160,8 @@ class Box:
     def see(self, line: Line | None, *, writable: bool) -> None:
         """The phone is on this line, or on none, and reads or does not."""
         self.line, self.writable = line, writable
-        self.says_at_once = line is not None and writable and not self.acknowledges
+        slow = self.acknowledges or self.troubled or self.paced
+        self.says_at_once = line is not None and writable and not slow
 
     def put(self, entry: Entry, *, first: bool = False) -> Room:
         """Let an entry wait, last in its room's queue or `first` of all; its room."""

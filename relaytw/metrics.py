@@ -51,8 +51,9 @@ class Metrics:
         "duplicates", "errors", "failed", "finished", "journal_bad_records", "journal_errors",
         "late_answers", "lines", "lookups_unanswered", "muted", "outcomes", "overlong_texts", "paused",
         "pauses", "pings", "pongs", "process", "redelivered", "replies_again", "replies_cut",
-        "replies_dropped", "replies_sent", "restricted", "room_refused", "rows_dropped", "rows_refused",
-        "rows_written", "send", "stalls", "takeovers", "timed_out", "unhandled", "unknown_events", "wait",
+        "replies_dropped", "replies_renamed", "replies_sent", "restricted", "room_refused", "rows_dropped",
+        "rows_refused", "rows_written", "send", "stalls", "takeovers", "timed_out", "unhandled",
+        "unknown_events", "wait",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -88,6 +89,7 @@ class Metrics:
         self.replies_sent = 0
         self.replies_again = 0
         self.replies_cut = 0
+        self.replies_renamed = 0
         self.replies_dropped: Counter[str] = Counter()
         self.outcomes: Counter[str] = Counter()
         self.rows_written: Counter[str] = Counter()

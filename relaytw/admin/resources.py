@@ -16,6 +16,7 @@ from relaytw.admin.callers import Scope
 from relaytw.admin.exposition import exposition, render
 from relaytw.admin.journal import DeadLetter, DeadLetterId, Journal
 from relaytw.admin.openapi import document
+from relaytw.admin.outbox_routes import OutboxApi
 from relaytw.admin.problems import Problem
 from relaytw.admin.push_routes import BroadcastApi, PushApi
 from relaytw.admin.routes import Reply, Route
@@ -97,6 +98,7 @@ class AdminApi:
             Route("POST", "/api/v1/penalties/lift", self.lift_penalty, Client, Client, act=True),
             Route("POST", "/api/v1/forget", self.forget, Person, Forgotten, act=True),
             *SecretsApi(self._view.secrets).routes(),
+            *OutboxApi(self._view.outbox).routes(),
             *TokensApi(pushing.tokens).routes(),
             *PushApi(pushing.pushes).routes(),
             *BroadcastApi(pushing.broadcasts).routes(),

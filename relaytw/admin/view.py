@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
+from relaytw.admin.outbox import OutboxView
 from relaytw.admin.pushing import BroadcastsView, PushesView
 from relaytw.admin.scheduling import SchedulesView
 from relaytw.admin.secrets import SecretsView
@@ -203,6 +204,10 @@ class RelayView(Protocol):
     @property
     def pushing(self) -> PushingView:
         """What is said without a question, and who may have it said."""
+
+    @property
+    def outbox(self) -> OutboxView:
+        """Replies that have not ended."""
 
     def ready(self) -> str | None:
         """None when phones are served, else a sentence on why not."""

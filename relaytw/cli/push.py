@@ -47,7 +47,7 @@ _media_option = click.option(
 @_media_option
 @json_option
 @click.pass_obj
-def send(
+def push(
     options: Options, /, text: str | None, media: tuple[str, ...], wait: float, as_json: bool, **where: Any
 ) -> None:
     """Say TEXT in a room, now or later."""
@@ -56,16 +56,16 @@ def send(
         text=text, media=_media(media), room=where["room"], room_id=where["room_id"], bot=where["bot"],
         device=where["device"], when=where["when"], idempotency_key=where["key"],
     )  # fmt: skip
-    push = client.send("/api/v1/messages", body, Push)
+    kept = client.post("/api/v1/messages", body, Push)
     until = options.outside.now() + wait
-    while push.done_at is None and options.outside.now() < until:
+    while kept.done_at is None and options.outside.now() < until:
         options.outside.sleep(_LOOK)
-        push = client.read(f"/api/v1/messages/{push.id}", Push)
+        kept = client.fetch(f"/api/v1/messages/{kept.id}", Push)
     if as_json:
-        print_json(push)
+        print_json(kept)
         return
-    for room in push.rooms:
-        click.echo(f"{push.id}: {_told(room)}")
+    for room in kept.rooms:
+        click.echo(f"{kept.id}: {_told(room)}")
 
 
 @click.group()
@@ -99,7 +99,7 @@ def start(
         rooms=[RoomNamed(room_id=room, bot=about["bot"]) for room in room_ids],
         per_minute=about["per_minute"], idempotency_key=about["key"],
     )  # fmt: skip
-    preview = client.send(f"{_PATH}/preview", body, Preview)
+    preview = client.post(f"{_PATH}/preview", body, Preview)
     click.echo(f"{preview.count} rooms, {span(preview.seconds)}:", err=True)
     for room in preview.rooms[:20]:
         click.echo(
@@ -112,7 +112,7 @@ def start(
         click.echo(f"left out: {clean(why)}", err=True)
     if not yes:
         click.confirm("Say it there?", abort=True, err=True)
-    click.echo(client.send(_PATH, body, Broadcast).id)
+    click.echo(client.post(_PATH, body, Broadcast).id)
 
 
 @broadcast.command("list")
@@ -120,7 +120,7 @@ def start(
 @click.pass_obj
 def list_broadcasts(options: Options, as_json: bool) -> None:
     """List the newest broadcasts."""
-    shown = admin_client(options).read(_PATH, Listing[Broadcast]).items
+    shown = admin_client(options).fetch(_PATH, Listing[Broadcast]).items
     if as_json:
         print_json(shown)
     elif not shown:
@@ -136,8 +136,8 @@ def list_broadcasts(options: Options, as_json: bool) -> None:
 def show(options: Options, name: str, as_json: bool) -> None:
     """Show how far a broadcast has come, room by room."""
     client = admin_client(options)
-    shown = client.read(f"{_PATH}/{_safe(name)}", Broadcast)
-    rooms = client.read(f"{_PATH}/{_safe(name)}/rooms", Listing[RoomOutcome]).items
+    shown = client.fetch(f"{_PATH}/{_safe(name)}", Broadcast)
+    rooms = client.fetch(f"{_PATH}/{_safe(name)}/rooms", Listing[RoomOutcome]).items
     if as_json:
         print_json({"broadcast": shown, "rooms": rooms})
         return
@@ -148,7 +148,7 @@ def show(options: Options, name: str, as_json: bool) -> None:
 
 def _verb(verb: str, meaning: str) -> None:
     def change(options: Options, name: str) -> None:
-        shown = admin_client(options).send(f"{_PATH}/{verb}", Named(name), Broadcast)
+        shown = admin_client(options).post(f"{_PATH}/{verb}", Named(name), Broadcast)
         click.echo(f"{clean(shown.id)} is {shown.state}: {_outcomes(shown)}")
 
     broadcast.command(verb, help=meaning)(click.argument("name", metavar="ID")(click.pass_obj(change)))
@@ -171,7 +171,7 @@ def tag(
 ) -> None:
     """Give a room TAGS for broadcasts; without any, show which it has."""
     wanted = RoomTags(bot, device, room_id, list(tags), list(remove))
-    shown = admin_client(options).send("/api/v1/rooms/tags", wanted, RoomTagged)
+    shown = admin_client(options).post("/api/v1/rooms/tags", wanted, RoomTagged)
     click.echo(
         f"{clean(room_id)} of {clean(bot)}@{clean(device)}: {clean(' '.join(shown.tags)) or 'no tags'}"
     )

@@ -74,13 +74,13 @@ def add(options: Options, /, text: str | None, once: str | None, weekly: str | N
         images_1=[b64encode(path.read_bytes()).decode() for path in about["images"]],
         valid_from=about["valid_from"], valid_until=about["valid_until"],
     )  # fmt: skip
-    made = admin_client(options).send(_PATH, wanted, Schedule)
+    made = admin_client(options).post(_PATH, wanted, Schedule)
     click.echo(f"Schedule {made.id} is due next at {made.next_at}.")
 
 
 def _verb(verb: str, meaning: str) -> None:
     def change(options: Options, number: int) -> None:
-        shown = admin_client(options).send(f"{_PATH}/{verb}", ScheduleId(number), Schedule)
+        shown = admin_client(options).post(f"{_PATH}/{verb}", ScheduleId(number), Schedule)
         due = f"; it is due next at {shown.next_at}" if verb == "resume" else ""
         click.echo(f"Schedule {shown.id} ({clean(shown.title)}) {_DONE[verb]}{due}.")
 
@@ -101,7 +101,9 @@ _verb("run-now", "Run a schedule once, now.")
 @click.pass_obj
 def log(options: Options, number: int, as_json: bool) -> None:
     """Show the newest runs of a schedule and what has become of them."""
-    shown = admin_client(options).read(f"{_PATH}/log?{urlencode({'id': number})}", Listing[ScheduleRun]).items
+    shown = (
+        admin_client(options).fetch(f"{_PATH}/log?{urlencode({'id': number})}", Listing[ScheduleRun]).items
+    )
     if as_json:
         print_json(shown)
         return
@@ -114,7 +116,7 @@ def _all(client: AdminClient) -> list[Schedule]:
     after: str | None = None
     while True:
         query = {"limit": "1000", **({"after": after} if after is not None else {})}
-        page = client.read(f"{_PATH}?{urlencode(query)}", Listing[Schedule])
+        page = client.fetch(f"{_PATH}?{urlencode(query)}", Listing[Schedule])
         found += page.items
         if (after := page.next) is None:
             return found

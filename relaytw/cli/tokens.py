@@ -35,7 +35,7 @@ def issue(
 ) -> None:
     """Make a token and print it: this once, for the relay keeps nothing but its hash."""
     wanted = NewToken(name, [Scope(scope) for scope in scopes], list(bots) or None, _moment(expires))
-    made = admin_client(options).send(_PATH, wanted, TokenMade)
+    made = admin_client(options).post(_PATH, wanted, TokenMade)
     click.echo(made.token)
     click.echo("Keep it: it is shown this once.", err=True)
 
@@ -45,7 +45,7 @@ def issue(
 @click.pass_obj
 def list_tokens(options: Options, as_json: bool) -> None:
     """List the tokens, those that count no more too."""
-    shown = admin_client(options).read(_PATH, Listing[Token]).items
+    shown = admin_client(options).fetch(_PATH, Listing[Token]).items
     if as_json:
         print_json(shown)
         return
@@ -68,7 +68,7 @@ def list_tokens(options: Options, as_json: bool) -> None:
 @click.pass_obj
 def revoke(options: Options, name: str) -> None:
     """Let a token count no more, at once."""
-    admin_client(options).send("/api/v1/tokens/revoke", TokenName(name), TokenName)
+    admin_client(options).post("/api/v1/tokens/revoke", TokenName(name), TokenName)
     click.echo(f"The token {clean(name)} counts no more.")
 
 

@@ -150,6 +150,7 @@ class LimitsConfig(Section):
     outbox_per_client: Count = 1000
     outbox_bytes: Count = 1_048_576
     outbox_ttl: Seconds = 300.0
+    room_names: Count = 100_000
     drain_timeout: SecondsOrNone = 30.0
 
     @model_validator(mode="after")
@@ -157,6 +158,15 @@ class LimitsConfig(Section):
         if self.consumers_max < self.consumers:
             raise ValueError(f"consumers_max must be at least consumers ({self.consumers})")
         return self
+
+
+class PacingConfig(Section):
+    """`[pacing]`.  Replies a minute, 0 for any number, and replies at once."""
+
+    phone_per_minute: SecondsOrNone = 0.0
+    phone_burst: Count = 5
+    room_per_minute: SecondsOrNone = 0.0
+    room_burst: Count = 3
 
 
 class PenaltyConfig(Section):
@@ -216,6 +226,13 @@ class DatabaseConfig(Section):
     batch_rows: Count = 500
     buffer_rows: Count = 100_000
     buffer_bytes: Count = 67_108_864
+
+
+class TraceConfig(Section):
+    """`[trace]`.  0 days: nothing is traced."""
+
+    days: SecondsOrNone = 7.0
+    max_bytes: Count = 268_435_456
 
 
 class MonitorConfig(Section):
@@ -289,12 +306,14 @@ class Config(Section):
     relay: RelayConfig = RelayConfig()
     auth: AuthConfig = AuthConfig()
     limits: LimitsConfig = LimitsConfig()
+    pacing: PacingConfig = PacingConfig()
     penalty: PenaltyConfig = PenaltyConfig()
     ping: PingConfig = PingConfig()
     dedup: DedupConfig = DedupConfig()
     journal: JournalConfig = JournalConfig()
     database: DatabaseConfig = DatabaseConfig()
     monitor: MonitorConfig = MonitorConfig()
+    trace: TraceConfig = TraceConfig()
     admin: AdminConfig = AdminConfig()
     push: PushConfig = PushConfig()
     schedules: SchedulesConfig = SchedulesConfig()

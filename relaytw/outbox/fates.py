@@ -17,12 +17,18 @@ Settled = Callable[[Reply, Outcome, str], None]
 #: Is told of a reply that will not be written (again), and why.
 Dropped = Callable[[Reply, str], None]
 
+#: Is told what happened to a reply, why, and when it was written before.
+Noted = Callable[[Reply, str, str, float | None], None]
+
 #: What a reply that was never written has come to; anything else has failed.
 _NEVER_WRITTEN: Mapping[str, Outcome] = {"expired": Outcome.EXPIRED, "outbox_full": Outcome.EXPIRED}
 
 
 class Fates:
     """Ends replies, and has the ledger keep those that have not ended."""
+
+    #: Is told of what happens to replies that were not simply written, if anybody wants to know.
+    noted: Noted | None = None
 
     def __init__(self, metrics: Metrics, dropped: Dropped, settled: Settled, ledger: Ledger | None) -> None:
         self._metrics = metrics
@@ -32,6 +38,8 @@ class Fates:
 
     def kept(self, entry: Entry, age: float) -> Entry:
         """The entry as the ledger knows it from now on; it has waited for `age` seconds."""
+        if self.noted is not None and not entry.written and not entry.number:
+            self.noted(entry.reply, Outcome.WAITING, "", None)
         ledger = self._ledger
         if ledger is None:
             return entry
@@ -51,6 +59,8 @@ class Fates:
             return entry
         if is_unasked(entry.reply):
             self._settled(entry.reply, Outcome.SENT, "")
+        if self.noted is not None:
+            self.noted(entry.reply, Outcome.SENT, "", None)
         return entry._replace(written=True, told=True)
 
     def confirmed(self, entry: Entry) -> None:
@@ -83,3 +93,5 @@ class Fates:
         if not entry.told:
             self._metrics.outcomes[outcome] += 1
             self._settled(entry.reply, outcome, why)
+            if self.noted is not None:
+                self.noted(entry.reply, outcome, why, entry.at if entry.written else None)

@@ -18,10 +18,12 @@ from operator import is_
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from relaytw.boxes import MEDIA_PREFIXES, Box, Entry, Ledger, Line, is_media, size_of
+from relaytw.boxes import MEDIA_PREFIXES, Addresses, Box, Entry, Ledger, Line, is_media, size_of
 from relaytw.messages import ClientKey, Dialect, Media, Outcome, Reply, Text
 from relaytw.metrics import Metrics
-from relaytw.outbox.fates import Dropped, Fates, Settled
+from relaytw.outbox.fates import Dropped, Fates, Noted, Settled
+from relaytw.outbox.looking import Boxes
+from relaytw.outbox.pacing import Pacing, PacingSettings
 from relaytw.outbox.receipts import Receipts
 from relaytw.outbox.settings import OutboxSettings
 from relaytw.outbox.swallowed import Swallowed
@@ -32,7 +34,7 @@ def _nobody(reply: Reply, outcome: Outcome, why: str) -> None:
     """Nobody asks what becomes of replies."""
 
 
-class Outbox:
+class Outbox(Boxes):
     """Everybody's replies.  `dropped` is told of each that is not written (again), with the reason.
 
     `settled` is told how each has ended, once: all but those that were simply written to a phone which
@@ -50,65 +52,23 @@ class Outbox:
         dropped: Dropped,
         settled: Settled = _nobody,
         ledger: Ledger | None = None,
+        addresses: Addresses | None = None,
+        pacing: PacingSettings | None = None,
     ) -> None:
+        super().__init__()
         self._clock = clock
         self._now = now
         self._encode = encode
+        self._addresses = addresses
+        self._pacing = Pacing(pacing or PacingSettings())
         self._settings = settings
         self._metrics = metrics
         self._fates = Fates(metrics, dropped, settled, ledger)
         self._swallowed = Swallowed(settings, self._fates)
         self._receipts = Receipts(settings, self._fates)
-        self._boxes: dict[ClientKey, Box] = {}
         self._few = min(settings.per_client, settings.bytes // max(1, settings.text_chars))
         self._stopped = False
         self._log = Logger(namespace="relaytw.outbox")
-
-    @property
-    def waiting(self) -> int:
-        """How many replies wait in all."""
-        return sum(box.count for box in self._boxes.values())
-
-    @property
-    def waiting_bytes(self) -> int:
-        """How many bytes of text and media wait in all."""
-        return sum(box.bytes for box in self._boxes.values())
-
-    @property
-    def unacknowledged(self) -> int:
-        """How many replies were written to phones that acknowledge, and are not acknowledged."""
-        return sum(len(box.kept) for box in self._boxes.values() if box.kept)
-
-    @property
-    def boxes(self) -> int:
-        """For how many clients something is kept."""
-        return len(self._boxes)
-
-    def waits_for(self, client: ClientKey) -> int:
-        """How many replies wait for this client, or for its acknowledgement."""
-        box = self._boxes.get(client)
-        return box.count + (len(box.kept) if box.kept else 0) if box is not None else 0
-
-    def holds(self, client: ClientKey, name: str) -> bool:
-        """Does a reply of this id wait for this client, or for its acknowledgement?"""
-        box = self._boxes.get(client)
-        if box is None:
-            return False
-        queues = [box.kept or (), *(room.entries for room in (box.rooms or {}).values())]
-        return any(entry.reply.id == name for queue in queues for entry in queue)
-
-    def mark(self, client: ClientKey) -> object | None:
-        """Everything this client's phone was told up to now, None if it is not here."""
-        box = self._boxes.get(client)
-        return None if box is None or box.line is None else (box.line, box.line.told)
-
-    def taken(self, client: ClientKey, mark: object) -> bool:
-        """Has all of that left the process?  What a dead line has swallowed waits again, which is as good."""
-        box = self._boxes.get(client)
-        line = box.line if box is not None else None
-        if line is None or not isinstance(mark, tuple) or mark[0] is not line:
-            return True
-        return line.told - line.unsent >= int(mark[1])
 
     def restore(self, kept: Iterable[Entry]) -> None:
         """Put replies back that an earlier run kept: what was written in that order, then what was not."""
@@ -117,7 +77,7 @@ class Outbox:
             client = entry.reply.client
             box = self._boxes.get(client)
             if box is None:
-                box = self._boxes[client] = Box(client, entry.at)
+                box = self._boxes[client] = Box(client, entry.at, paced=self._pacing.on)
             boxes[client] = box
             if entry.written and not entry.told:
                 self._receipts.restore(box, entry)
@@ -125,6 +85,10 @@ class Outbox:
                 self._queue(box, entry)
         for box in boxes.values():
             self._work(box)
+
+    def tell(self, noted: Noted) -> None:
+        """Tell this of what happens to replies that are not simply written."""
+        self._fates.noted = noted
 
     # -- the stages before: answers and pushes
 
@@ -137,7 +101,7 @@ class Outbox:
             return
         at = self._clock.seconds()
         if box is None:
-            box = self._boxes[client] = Box(client, at)
+            box = self._boxes[client] = Box(client, at, paced=self._pacing.on)
         queued = spaced = False
         for reply in replies:
             entry = Entry(self._fit(reply), at, size_of(reply), spaced)
@@ -169,10 +133,12 @@ class Outbox:
         """
         box, now = self._boxes.get(client), self._clock.seconds()
         if box is None:
-            box = self._boxes[client] = Box(client, now)
+            box = self._boxes[client] = Box(client, now, paced=self._pacing.on)
         if box.line is not None and box.line is not line:
             self._swallowed.recover(box, now)
         box.acknowledges, box.dialect, box.media_until = acknowledges, dialect, 0.0
+        names = None if acknowledges else self._addresses
+        box.troubled = names is not None and names.expect(client)
         box.see(line, writable=True)
         box.repeated, box.heard_at = 0, now
         if not acknowledges:
@@ -219,19 +185,30 @@ class Outbox:
             box.away_since = self._clock.seconds()
             self._work(box)
 
+    def troubled(self, client: ClientKey, troubled: bool) -> None:
+        """May the name of one of its rooms mislead now?"""
+        box = self._boxes.get(client)
+        if box is not None and not box.acknowledges:
+            box.troubled = troubled
+            box.see(box.line, writable=box.writable)
+
     def discard(self, client: ClientKey, room: str | None) -> None:
         """Drop what waits for a client, or for one room of it, whose approval was taken back."""
         box = self._boxes.get(client)
+        if box is not None:
+            self.drop(client, lambda entry: room in (None, entry.name), "not_approved")
+            box.unconfirmed = None
+
+    def drop(self, client: ClientKey, wanted: Callable[[Entry], bool], why: str) -> int:
+        """Drop those that wait for a client, or for its acknowledgement, and are wanted; how many."""
+        box = self._boxes.get(client)
         if box is None:
-            return
-
-        def its(entry: Entry) -> bool:
-            return room in (None, entry.name)
-
-        for entry in [*box.take_kept(its), *box.take_where(its)]:
-            self._fates.drop(entry, "not_approved")
-        box.unconfirmed = None
+            return 0
+        entries = [*box.take_kept(wanted), *box.take_where(wanted)]
+        for entry in entries:
+            self._fates.drop(entry, why)
         self._work(box)
+        return len(entries)
 
     def stop(self) -> None:
         """Write the rest of every answer to the phones that are here, and leave no timer behind."""
@@ -283,6 +260,8 @@ class Outbox:
             return False
         if box.acknowledges and (box.behind or not self._receipts.roomy(box, entry.size)):
             return False
+        if box.paced and self._pacing.at(box, entry.name) > now:
+            return False
         return box.media_until <= now or not is_media(entry.reply)
 
     def _may_finish(self, box: Box) -> bool:
@@ -330,8 +309,11 @@ class Outbox:
         """Write again what an earlier line may have swallowed, in its order; when that can go on."""
         while box.behind and box.kept is not None and box.line is not None and box.writable:
             entry = box.kept[box.repeated]
-            if is_media(entry.reply) and box.media_until > now:
-                return box.media_until
+            due = self._pacing.at(box, entry.name) if box.paced else 0.0
+            if is_media(entry.reply):
+                due = max(due, box.media_until)
+            if due > now:
+                return due
             box.repeated += 1
             if not self._put_on_the_line(box, entry, now):
                 box.take_kept(partial(is_, entry))
@@ -342,7 +324,7 @@ class Outbox:
     def _write_due(self, box: Box, now: float) -> float:
         """Write what is due to a phone that reads; when there will be more."""
         while box.rooms and box.line is not None and box.writable and not box.behind:
-            due = next_room(box, now)
+            due = next_room(box, now, self._pacing)
             if isinstance(due, float):
                 return due
             room = box.rooms[due]
@@ -375,6 +357,12 @@ class Outbox:
         line, reply = box.line, entry.reply
         if line is None:
             return False
+        if self._addresses is not None and not box.acknowledges and not is_media(reply):
+            name = self._addresses.address(reply)
+            if name is None:
+                self._fates.drop(entry, "ambiguous_room")
+                return False
+            reply = reply._replace(room=name)
         try:
             data = self._encode(box.dialect, reply, self._now())
         except ValueError as error:
@@ -387,6 +375,7 @@ class Outbox:
             self._fates.drop(entry, "unencodable")
             return False
         line.say(data)
+        self._pacing.spent(box, entry.name, now)
         self._metrics.replies_sent += 1
         if is_media(reply):
             wait = self._media_wait(reply)

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from relaytw.boxes import Box, is_media
 from relaytw.outbox.fates import Fates
+from relaytw.outbox.pacing import Pacing
 from relaytw.outbox.settings import OutboxSettings
 
 NEVER = float("inf")
 
 
-def next_room(box: Box, now: float) -> str | float:
+def next_room(box: Box, now: float, pacing: Pacing) -> str | float:
     """The room whose turn it is, or when the next one will be due."""
+    if box.paced and pacing.phone_at(box) > now:
+        return pacing.phone_at(box)
     soonest = NEVER
     for name, room in (box.rooms or {}).items():
         at = room.next_at
         if is_media(room.entries[0].reply):
             at = max(at, box.media_until)
+        if box.paced:
+            at = max(at, pacing.room_at(box, name))
         if at <= now:
             return name
         soonest = min(soonest, at)

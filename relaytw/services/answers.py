@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from relaytw import texts
 from relaytw.bots.answers import parts
 from relaytw.bots.router import Invocation
-from relaytw.messages import Answer, ClientKey, Message, Part, Reply, ReplyKind
+from relaytw.messages import Answer, ClientKey, Message, Outcome, Part, Reply, ReplyKind
 from relaytw.metrics import Metrics
 from relaytw.outbox import Outbox
 
@@ -88,6 +88,7 @@ class Answers:
         if not self._may_hear(client, channel or room):
             # Its approval was taken back while its handler was at work.
             self._metrics.replies_dropped["not_approved"] += len(answer)
+            self._metrics.outcomes[Outcome.FAILED] += len(answer)
             return
         name, index = message.id, message.said
         message.said = index + len(answer)

@@ -167,8 +167,10 @@ class Redelivery(Service):
     def requeue(self, letter: DeadLetter) -> bool:
         """Accept a dead letter as if it had just come; False when nothing can be accepted.
 
-        Raises ValueError, with a sentence for the operator, if its device may not talk.
+        Raises ValueError, with a sentence for the operator, if it is a reply or its device may not talk.
         """
+        if not letter.line:
+            raise ValueError("a reply that was given up is not kept, and cannot be written")
         device = self._approvals.known_device(letter.client)
         if device is None or device.status is not Status.APPROVED:
             raise ValueError(f"{letter.client} is not approved")

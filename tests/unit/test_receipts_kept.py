@@ -37,6 +37,7 @@ STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("send"), st.sampled_from("abc"), st.integers(1, 3)),
         st.tuples(st.just("medium"), st.sampled_from("abc"), st.just(1)),
+        st.tuples(st.just("media"), st.sampled_from("abc"), st.just(2)),
         st.tuples(st.sampled_from(("type", "type and lose")), st.just(""), st.integers(1, 4)),
         st.tuples(st.sampled_from(("cut", "connect", "kill")), st.just(""), st.just(0)),
         st.tuples(st.just("wait"), st.just(""), st.integers(1, 5)),
@@ -46,17 +47,29 @@ STEPS = st.lists(
 
 
 class BookkeepingTests(ReceiptCase):
+    @staticmethod
+    def name(sent: dict[str, list[str]], room: str) -> str:
+        """The next reply of a room."""
+        names = sent.setdefault(room, [])
+        names.append(f"{room}{len(names)}")
+        return names[-1]
+
     @given(STEPS)
     @settings(deadline=None, suppress_health_check=[HealthCheck.differing_executors], max_examples=200)
     def test_once(self, steps: list[tuple[str, str, int]]) -> None:
         """Whatever breaks in between, every reply is typed once, a room's in order, and ends once."""
         ReceiptCase.setUp(self)
         phone = _Phone(self)
+        phone.do("connect", 0)
         sent: dict[str, list[str]] = {}
         for step, room, count in steps:
-            if step in ("send", "medium"):
-                names = [f"{room}{len(sent.get(room, [])) + n}" for n in range(count)]
-                sent.setdefault(room, []).extend(names)
+            if step == "media":
+                # Both are written, and must be written again, one long after the other.
+                for _ in range(count):
+                    self.send(self.name(sent, room), room=room, part=Media(("u",), wait_ms=3000))
+                    self.clock.advance(3)
+            elif step in ("send", "medium"):
+                names = [self.name(sent, room) for _ in range(count)]
                 self.send(
                     *names, room=room, part=Text("x") if step == "send" else Media(("u",), wait_ms=3000)
                 )

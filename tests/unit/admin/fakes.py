@@ -45,6 +45,7 @@ from relaytw.errors import Unavailable
 from relaytw.messages import ClientKey, CloseReason, Dialect, Monitoring, PhoneInfo, Status
 from relaytw.metrics import Metrics
 from relaytw.settings import USUAL_ROOM, BotSettings
+from tests.unit.admin.fake_outbox import FakeOutbox
 from tests.unit.admin.push_fakes import FakePushing
 
 TOKEN = "open-sesame"
@@ -119,7 +120,7 @@ class FakeView:
         self.forgotten: list[str] = []
         self.room_values: dict[str, object] = {}
 
-        self.secrets = FakeSecrets()
+        self.secrets, self.outbox = FakeSecrets(), FakeOutbox()
         self.pushing = FakePushing()
         self.away: str | None = None
         self.books = JournalRow(

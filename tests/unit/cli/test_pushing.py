@@ -1,4 +1,4 @@
-"""`relayctl tokens`, `send`, `broadcast`, `schedule` and `rooms tag`."""
+"""`relayctl tokens`, `push`, `broadcast`, `schedule` and `rooms tag`."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class SendTests(CliTestCase):
         """A message is sent with what was given; with --wait its end is waited for."""
         self.relay.says("POST", "/api/v1/messages", Push("p1", "admin", 1, 1, None, None, [ROOM]), 202)
         shown = self.ok(
-            "send", "hello", "--bot", "봇", "--room", "가족", "--media", "https://example.org/a.jpg"
+            "push", "hello", "--bot", "봇", "--room", "가족", "--media", "https://example.org/a.jpg"
         )
         self.assertEqual(shown, "p1: waiting: 가족 of 봇@ph\\x1bone\n")
         asked = self.relay.asked[-1][2]
@@ -67,16 +67,16 @@ class SendTests(CliTestCase):
         self.assertEqual(asked["media"], [{"urls": ["https://example.org/a.jpg"]}])
         sent = Push("p1", "admin", 1, 1, 1, 2, [RoomOutcome("봇", "p", "7", "가족", "failed", "no")])
         self.relay.says("GET", "/api/v1/messages/p1", sent)
-        shown = self.ok("send", "hello", "--room-id", "7", "--wait", "5")
+        shown = self.ok("push", "hello", "--room-id", "7", "--wait", "5")
         self.assertEqual(shown, "p1: failed (no): 가족 of 봇@p\n")
 
     def test_files(self) -> None:
         """A file is sent as it is; one that cannot be read is said."""
         self.relay.says("POST", "/api/v1/messages", Push("p1", "admin", 1, 1, None, None, [ROOM]), 202)
         self.write("a.PNG", "x")
-        self.ok("send", "--room-id", "7", "--media", "a.PNG")
+        self.ok("push", "--room-id", "7", "--media", "a.PNG")
         self.assertEqual(self.relay.asked[-1][2]["media"], [{"base64": ["eA=="], "format": "png"}])
-        self.assertIn("none.png cannot be read", self.fails("send", "--room-id", "7", "--media", "none.png"))
+        self.assertIn("none.png cannot be read", self.fails("push", "--room-id", "7", "--media", "none.png"))
 
 
 class BroadcastTests(CliTestCase):
