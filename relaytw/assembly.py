@@ -30,6 +30,7 @@ from relaytw.messages import Answer, Chat, ClientKey, Message, PhoneInfo, Settin
 from relaytw.metrics import Metrics
 from relaytw.protocols import wire
 from relaytw.protocols.bridge import BridgeFactory
+from relaytw.pushing import pushing
 from relaytw.recording import housekeeping, records
 from relaytw.services.acceptance import Acceptance
 from relaytw.services.admin import Operator
@@ -150,6 +151,7 @@ class _Assembly:
         self._keep_what_is_said(in_thread)
         self._let_messages_flow()
         self._take_up_what_was_left()
+        self._speak_unasked(in_thread)
         self._answer_the_operator()
 
     def _decide_who_may_talk(self) -> None:
@@ -245,6 +247,14 @@ class _Assembly:
 
         self.records.forgetting.others += _forgetters(self.journal, self.dead_letters)
 
+    def _speak_unasked(self, in_thread: InThread | None) -> None:
+        rooms, chat_log = self.approvals.cache.room, self.records.chat_log
+        self.pushing = pushing(
+            self.config, self.reactor, self.now, self.database, self.audit, self.outbox, self.outcomes,
+            in_thread,
+            lambda reply: chat_log.pushed(reply, rooms(reply.client, reply.channel_id or reply.room)),
+        )  # fmt: skip
+
     def _answer_the_operator(self) -> None:
         config, now = self.config, self.now
         wall = WallClock(config.relay.timezone)
@@ -261,7 +271,7 @@ class _Assembly:
                 outbox=self.outbox, outcomes=self.outcomes, approvals=self.approvals, audit=self.audit,
                 clock=self.reactor, now=now, new_id=wiring.trace_ids(), trace=self.trace,
             ),
-            books=Books(self.journal, self.redelivery, self.dead_letters), now=now,
+            books=Books(self.journal, self.redelivery, self.dead_letters), pushing=self.pushing, now=now,
         )  # fmt: skip
         self.factory = BridgeFactory(self.sessions)
         self.site = make_site(self.operator, self.metrics, self.token)
@@ -285,6 +295,7 @@ class _Assembly:
             self.sessions,
             self.dispatcher,
             self.redelivery,
+            *self.pushing.services,
             _usable("relay.listen", lambda: Listener(config.relay.listen, self.factory, reactor)),
             self.operator,
             _usable("admin.listen", lambda: listening_service(config.admin.listen, self.site, reactor)),

@@ -204,6 +204,14 @@ class AdminClient:
         """End the old secret; without `force` only if nobody is known to sign with it."""
         return self._read(self._post("/api/v1/secrets/retire", RetireSecret(force)), SecretRetired)
 
+    def fetch(self, path: str, shape: type[Shape]) -> Shape:
+        """What is answered at a path."""
+        return self._get(path, shape)
+
+    def post(self, path: str, body: msgspec.Struct, shape: type[Shape]) -> Shape:
+        """What is answered to a body."""
+        return self._read(self._post(path, body), shape)
+
     def _pages(
         self, path: str, shape: type[Listing[Shape]], query: dict[str, str | None]
     ) -> Iterator[list[Shape]]:
@@ -254,7 +262,7 @@ class AdminClient:
             raise Unreached(self._unreachable(error)) from error
         except ValueError as error:
             raise AdminError(f"{self._target.admin_url} cannot be asked: {error}") from error
-        if status != 200:  # noqa: PLR2004 (HTTP's word for success)
+        if status not in (200, 202):
             raise self._refused(status, data)
         return data
 

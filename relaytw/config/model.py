@@ -263,6 +263,28 @@ class AdminConfig(Section):
     token_file: str = ""
 
 
+class PushConfig(Section):
+    """`[push]`.  Times in seconds unless named otherwise, sizes in bytes."""
+
+    media_bytes: Count = 1_048_576
+    broadcast_per_minute: Annotated[float, Field(gt=0, le=6000), BeforeValidator(_number)] = 20.0
+    broadcast_rooms: Count = 10_000
+    kept_days: Count = 30
+    ends_waiting: Count = 10_000
+    tokens: Count = 1000
+    token_grace: Seconds = 300.0
+
+
+class SchedulesConfig(Section):
+    """`[schedules]`.  Times in seconds."""
+
+    enabled: bool = True
+    refresh_interval: Seconds = 5.0
+    catch_up: SecondsOrNone = 300.0
+    media_root: str = ""
+    most: Count = 10_000
+
+
 class BotsConfig(Section):
     """`[bots]`."""
 
@@ -293,6 +315,8 @@ class Config(Section):
     monitor: MonitorConfig = MonitorConfig()
     trace: TraceConfig = TraceConfig()
     admin: AdminConfig = AdminConfig()
+    push: PushConfig = PushConfig()
+    schedules: SchedulesConfig = SchedulesConfig()
     bots: BotsConfig = BotsConfig()
     log: LogConfig = LogConfig()
 

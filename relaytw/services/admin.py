@@ -22,6 +22,7 @@ from relaytw.admin.view import (
     Overview,
     Page,
     PenaltyRow,
+    PushingView,
     RoomRow,
 )
 from relaytw.errors import Unavailable
@@ -62,6 +63,7 @@ class Operator(Service):
         secrets: SecretsView,
         outbox: OutboxView,
         books: Books,
+        pushing: PushingView,
         now: Callable[[], float],
     ) -> None:
         self._relay_name = relay_name
@@ -79,6 +81,7 @@ class Operator(Service):
         self._books = books
         self._now = now
         self.secrets = secrets
+        self.pushing = pushing
         self.outbox = outbox
         self._started_at = now()
         self._process = psutil.Process()

@@ -32,6 +32,7 @@ STAGES: tuple[tuple[str, ...], ...] = (
         "relaytw.registry",
         "relaytw.gate",
         "relaytw.penalty",
+        "relaytw.recurrence",
         "relaytw.lanes",
         "relaytw.outbox",
         "relaytw.bots",
@@ -49,7 +50,7 @@ STAGES: tuple[tuple[str, ...], ...] = (
     ),
     ("relaytw.protocols.bridge", "relaytw.keyring", "relaytw.phone_v40", "relaytw.maintenance"),
     ("relaytw.services",),
-    ("relaytw.cli", "relaytw.testing", "relaytw.wiring", "relaytw.recording"),
+    ("relaytw.cli", "relaytw.testing", "relaytw.wiring", "relaytw.recording", "relaytw.pushing"),
     ("relaytw.assembly",),
     ("relaytw.tap",),
 )

@@ -46,6 +46,7 @@ from relaytw.messages import ClientKey, CloseReason, Dialect, Monitoring, PhoneI
 from relaytw.metrics import Metrics
 from relaytw.settings import USUAL_ROOM, BotSettings
 from tests.unit.admin.fake_outbox import FakeOutbox
+from tests.unit.admin.push_fakes import FakePushing
 
 TOKEN = "open-sesame"
 ALICE = ClientKey("봇/1", "a b/c?d")
@@ -120,6 +121,7 @@ class FakeView:
         self.room_values: dict[str, object] = {}
 
         self.secrets, self.outbox = FakeSecrets(), FakeOutbox()
+        self.pushing = FakePushing()
         self.away: str | None = None
         self.books = JournalRow(
             "normal", None, (SegmentRow("00000001.log", 2048, 3),), 2048, 3, 1500, 940.0, 1, 2, 4
