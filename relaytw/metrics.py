@@ -50,7 +50,7 @@ class Metrics:
         "late_answers", "lines", "lookups_unanswered", "muted", "overlong_texts", "paused", "pauses",
         "pings", "pongs", "process", "redelivered", "replies_cut", "replies_dropped", "replies_sent",
         "restricted", "room_refused", "rows_dropped", "rows_refused", "rows_written", "send", "stalls",
-        "takeovers", "timed_out", "unhandled", "unknown_events", "wait",
+        "state_bad_records", "state_errors", "takeovers", "timed_out", "unhandled", "unknown_events", "wait",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -75,6 +75,8 @@ class Metrics:
         self.dead_letters: Counter[str] = Counter()
         self.journal_errors = 0
         self.journal_bad_records = 0
+        self.state_errors = 0
+        self.state_bad_records = 0
         self.unhandled = 0
         self.finished = 0
         self.failed = 0

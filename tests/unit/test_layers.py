@@ -48,9 +48,10 @@ STAGES: tuple[tuple[str, ...], ...] = (
     ),
     ("relaytw.protocols.bridge", "relaytw.keyring", "relaytw.maintenance"),
     ("relaytw.services",),
-    ("relaytw.cli", "relaytw.testing", "relaytw.wiring", "relaytw.recording"),
+    ("relaytw.cli", "relaytw.wiring", "relaytw.recording"),
     ("relaytw.assembly",),
-    ("relaytw.tap",),
+    ("relaytw.tap", "relaytw.testing"),
+    ("relaytw.pytest_plugin",),
 )
 #: What some stages must not know, wherever it stands.
 FORBIDDEN: Mapping[str, tuple[str, ...]] = {
