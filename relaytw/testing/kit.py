@@ -157,8 +157,11 @@ class Kit:
             "auth": {
                 "secret": _SECRET, "approve_new_devices": True, "approve_new_rooms": True, "admins": [ADMIN],
             },
-            "limits": {"text_spacing": 0},
+            "limits": {"text_spacing": 0, "read_timeout": 3600},
             "database": {"refresh_interval": 3600},
+            # What looks after a machine has nothing to see here, and phones that are there are not asked.
+            "monitor": dict.fromkeys(("gc_interval", "memory_interval", "system_interval"), 1e8),
+            "ping": {"interval": 600},
             "bots": {"load": load},
         }  # fmt: skip
         names = {*usual, *settings}
