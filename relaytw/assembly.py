@@ -45,10 +45,14 @@ from relaytw.services.housekeeping import Sweeps
 from relaytw.services.journalling import JournalIntake
 from relaytw.services.listener import Listener
 from relaytw.services.live_settings import Applier, LiveSettings
+from relaytw.services.lost_replies import LostReplies
 from relaytw.services.machine import MachineService, ThisMachine
 from relaytw.services.ordered import OrderedServices
+from relaytw.services.outcomes import Outcomes
 from relaytw.services.pings import Pings
+from relaytw.services.post import Post
 from relaytw.services.redelivery import Redelivery, RedeliverySettings
+from relaytw.services.room_names import RoomNames
 from relaytw.services.sessions import Sessions
 from relaytw.services.state_folder import StateFolder
 from relaytw.services.state_views import state_of
@@ -172,9 +176,25 @@ class _Assembly:
         audit, in_thread = self.audit, self.in_thread
         self.journal = wiring.journal(config, reactor, metrics, self.gate, now, in_thread)
         self.conversations = wiring.conversations(config, reactor, metrics, now, in_thread)
-        self.outbox = wiring.outbox(config, reactor, metrics, now, self.journal)
-        self.intake = wiring.intake(config, metrics, self.journal)
         self.dead_letters = DeadLetters(self.database, reactor, metrics, config.journal.dead_letters)
+        self.outcomes = Outcomes()
+        names = RoomNames(self.database, metrics, config.limits.room_names)
+        self.outbox = wiring.outbox(
+            config,
+            reactor,
+            metrics,
+            now,
+            self.journal,
+            LostReplies(self.dead_letters, now),
+            self.outcomes,
+            names,
+        )
+        self.approvals.effects.room_named = names.heard
+        self.intake = wiring.intake(config, metrics, self.journal)
+        self.trace = wiring.trace_log(config, reactor, metrics, now, in_thread)
+        if self.trace is not None:
+            self.intake.trace = self.trace.message
+            self.outbox.tell(self.trace.reply)
         self.records = records(
             config, reactor, now, self.database, metrics, machine=self.machine, busy=self.reach.busy,
             forgotten=lambda actor, detail: audit.note(audit.act(actor, "forget", detail=detail)),
@@ -246,6 +266,10 @@ class _Assembly:
             secrets=wiring.secrets(
                 config, self.reactor, self.keys, self.gate, self.sessions, self.audit, now
             ),
+            outbox=Post(
+                outbox=self.outbox, outcomes=self.outcomes, approvals=self.approvals, audit=self.audit,
+                clock=self.reactor, now=now, new_id=wiring.trace_ids(), trace=self.trace,
+            ),
             books=Books(self.journal, self.redelivery, self.dead_letters), now=now,
         )  # fmt: skip
         self.factory = BridgeFactory(self.sessions)
@@ -260,6 +284,7 @@ class _Assembly:
             self.journal,
             self.conversations,
             self.dead_letters,
+            self.trace,
             self.audit,
             self.approvals,
             *self.records.services,

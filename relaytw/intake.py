@@ -47,12 +47,12 @@ class Job:
 
     For a journal there are the phone's `line`, and what the gate remembers of its signature: the `serial`
     of its connection, `signature` (0 without one) and when it was made, in ms.  `number` is what a journal
-    knows it by, 0 if it does not.
+    knows it by, 0 if it does not; `started_at` is when its handler was given it.
     """
 
     __slots__ = (
         "accepted_at", "account", "lane", "line", "message", "number", "serial", "signature", "signed_at",
-        "size",
+        "size", "started_at",
     )  # fmt: skip
 
     def __init__(
@@ -77,6 +77,7 @@ class Job:
         self.account = account
         self.size = size
         self.accepted_at = at
+        self.started_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +122,9 @@ class Intake(Protocol):
 
 class MemoryIntake:
     """Accepted messages live as long as the process."""
+
+    #: Is told of every message that leaves its account, if anybody wants to know.
+    trace: Callable[[Job], None] | None = None
 
     def __init__(self, settings: IntakeSettings, paused: Callable[[], None]) -> None:
         self._settings = settings
@@ -170,6 +174,8 @@ class MemoryIntake:
 
     def finish(self, job: Job) -> None:
         """A message is finished: it leaves its account, whose reader may go on."""
+        if self.trace is not None:
+            self.trace(job)
         account = job.account
         account.messages -= 1
         account.bytes -= job.size

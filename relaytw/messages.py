@@ -311,7 +311,7 @@ class Message:
     `id` is the same for every delivery of the same message, `trace` follows it through the logs,
     `received_at` is in seconds since the epoch, `redelivered` says that an earlier delivery did
     not finish, `over` that its handler has ended, `chat_log` how much of its answers the chat log
-    gets.  It carries the client's key, never a transport.
+    gets, `said` how many replies it has got so far.  It carries the client's key, never a transport.
     """
 
     id: str
@@ -330,6 +330,7 @@ class Message:
     context: Context = field(repr=False, compare=False)
     over: bool = field(default=False, repr=False, compare=False)
     chat_log: str = field(default="metadata", repr=False, compare=False)
+    said: int = field(default=0, repr=False, compare=False)
 
     @property
     def bot(self) -> str:

@@ -23,9 +23,8 @@ from relaytw.gate import Gate, GateSettings
 from relaytw.intake import IntakeSettings, Job, MemoryIntake
 from relaytw.keyring import Keyring
 from relaytw.lanes import Lanes
-from relaytw.messages import Reply
 from relaytw.metrics import Metrics
-from relaytw.outbox import Outbox, OutboxSettings
+from relaytw.outbox import Outbox, OutboxSettings, PacingSettings
 from relaytw.penalty import PenaltyBox, PenaltySettings
 from relaytw.permits import Permits
 from relaytw.protocols import wire
@@ -39,11 +38,15 @@ from relaytw.services.closes import Closes
 from relaytw.services.conversations import Conversations, StateSettings
 from relaytw.services.journalling import JournalIntake
 from relaytw.services.live_settings import LiveSettings
+from relaytw.services.lost_replies import LostReplies
 from relaytw.services.monitors import PingRecord
+from relaytw.services.outcomes import Outcomes
 from relaytw.services.pings import Pings
+from relaytw.services.room_names import RoomNames
 from relaytw.services.secrets import SecretKeeper
 from relaytw.services.sessions import HouseSettings, Sessions, Stages
 from relaytw.services.threads import BlockingPool
+from relaytw.services.trace_log import TraceLog
 from relaytw.signers import Signers
 from relaytw.store.connections import ConnectionSettings, make_pool
 from relaytw.store.database import Database, Transactions, Unfit
@@ -54,9 +57,9 @@ from relaytw.store.startcheck import StartCheck, first_check
 from relaytw.store.state_log import StateLog
 from relaytw.store.syncing import InThread
 from relaytw.store.times import WallClock
+from relaytw.store.trace_files import TraceFiles
 from relaytw.store.urls import parse as parse_url
 
-_log = Logger(namespace="relaytw.outbox")
 _log_journal = Logger(namespace="relaytw.journal")
 
 
@@ -109,10 +112,6 @@ def trace_ids() -> Callable[[], str]:
     prefix = f"{SystemRandom().getrandbits(32):08x}"
     numbers = count(1)
     return lambda: f"{prefix}-{next(numbers)}"
-
-
-def _log_dropped(reply: Reply, why: str) -> None:
-    _log.warn("a reply to {client} is dropped: {why}", client=reply.client, why=why, trace=reply.trace)
 
 
 def keyring(config: Config, credentials: Credentials) -> Keyring:
@@ -229,10 +228,17 @@ def conversations(
 
 
 def outbox(
-    config: Config, reactor: Any, metrics: Metrics, now: Callable[[], float], journal: Journal | None
+    config: Config,
+    reactor: Any,
+    metrics: Metrics,
+    now: Callable[[], float],
+    journal: Journal | None,
+    lost: LostReplies,
+    outcomes: Outcomes,
+    names: RoomNames,
 ) -> Outbox:
     """What keeps replies until a phone has them."""
-    limits = config.limits
+    limits, pace = config.limits, config.pacing
     settings = OutboxSettings(
         per_client=limits.outbox_per_client,
         bytes=limits.outbox_bytes,
@@ -247,12 +253,30 @@ def outbox(
         encode=partial(wire.encode_reply, timezone=config.relay.timezone),
         settings=settings,
         metrics=metrics,
-        dropped=_log_dropped,
+        dropped=lost.note,
+        settled=outcomes.settled,
         ledger=journal,
+        addresses=names,
+        pacing=PacingSettings(pace.phone_per_minute, pace.phone_burst, pace.room_per_minute, pace.room_burst),
     )
+    names.troubled = made.troubled
     if journal is not None:
         journal.ask(made)
     return made
+
+
+def trace_log(
+    config: Config, reactor: Any, metrics: Metrics, now: Callable[[], float], in_thread: InThread | None
+) -> TraceLog | None:
+    """What remembers the stages of messages; None where nothing does."""
+    keys, pool = config.trace, None
+    if not keys.days:
+        return None
+    if in_thread is None:
+        pool = DaemonThreads(0, 1, "trace")
+        in_thread = partial(deferToThreadPool, reactor, pool)
+    files = TraceFiles(Path(config.relay.state_dir, "trace"), keys.max_bytes, keys.days, now)
+    return TraceLog(reactor, files, in_thread, pool, now, metrics)
 
 
 def intake(config: Config, metrics: Metrics, journal: Journal | None) -> MemoryIntake:

@@ -150,6 +150,7 @@ class LimitsConfig(Section):
     outbox_per_client: Count = 1000
     outbox_bytes: Count = 1_048_576
     outbox_ttl: Seconds = 300.0
+    room_names: Count = 100_000
     drain_timeout: SecondsOrNone = 30.0
 
     @model_validator(mode="after")
@@ -157,6 +158,15 @@ class LimitsConfig(Section):
         if self.consumers_max < self.consumers:
             raise ValueError(f"consumers_max must be at least consumers ({self.consumers})")
         return self
+
+
+class PacingConfig(Section):
+    """`[pacing]`.  Replies a minute, 0 for any number, and replies at once."""
+
+    phone_per_minute: SecondsOrNone = 0.0
+    phone_burst: Count = 5
+    room_per_minute: SecondsOrNone = 0.0
+    room_burst: Count = 3
 
 
 class PenaltyConfig(Section):
@@ -227,6 +237,13 @@ class DatabaseConfig(Section):
     buffer_bytes: Count = 67_108_864
 
 
+class TraceConfig(Section):
+    """`[trace]`.  0 days: nothing is traced."""
+
+    days: SecondsOrNone = 7.0
+    max_bytes: Count = 268_435_456
+
+
 class MonitorConfig(Section):
     """`[monitor]`.  Times in seconds, memory in percent."""
 
@@ -276,6 +293,7 @@ class Config(Section):
     relay: RelayConfig = RelayConfig()
     auth: AuthConfig = AuthConfig()
     limits: LimitsConfig = LimitsConfig()
+    pacing: PacingConfig = PacingConfig()
     penalty: PenaltyConfig = PenaltyConfig()
     ping: PingConfig = PingConfig()
     dedup: DedupConfig = DedupConfig()
@@ -283,6 +301,7 @@ class Config(Section):
     state: StateConfig = StateConfig()
     database: DatabaseConfig = DatabaseConfig()
     monitor: MonitorConfig = MonitorConfig()
+    trace: TraceConfig = TraceConfig()
     admin: AdminConfig = AdminConfig()
     bots: BotsConfig = BotsConfig()
     log: LogConfig = LogConfig()

@@ -195,7 +195,7 @@ class Conversations(Service):
         """Forget the conversations whose time is over; how many."""
         with self._lock:
             count = self._kept.forget_expired(self.now())
-            self._earliest = min((one.ends for _, one, _ in self._kept.items()), default=inf)
+            self._earliest = self._kept.earliest
         if self.running:
             self._in_reactor(self._changed)
         return count

@@ -12,6 +12,7 @@ from relaytw.services.conversations import Conversations, cleared
 from relaytw.store.state_log import Conversation, Place, Value
 
 _ANY = "surrogatepass"
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
 def state_of(conversations: Conversations, message: Message, *, of_room: bool) -> State:
@@ -79,8 +80,7 @@ class _View(State):
     def _set(self, key: str, value: Any, seconds: float | None) -> None:
         if not isinstance(key, str):
             raise TypeError(f"a name must be a str, not {type(key).__name__}")
-        said = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        data, ttl = said.encode("utf-8", _ANY), self._conversations.settings.ttl
+        data, ttl = _encode(value).encode("utf-8", _ANY), self._conversations.settings.ttl
 
         def with_it(before: Conversation, now: float) -> Conversation:
             at = before.deadline if seconds is None and before.deadline is not None else None

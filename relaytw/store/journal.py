@@ -209,10 +209,12 @@ class Journal(Service):
 
     # -- replies; this is the outbox's ledger
 
-    def waits(self, reply: Reply, age: float, *, spaced: bool) -> int:
+    def waits(
+        self, reply: Reply, age: float, *, spaced: bool, written: bool = False, told: bool = False
+    ) -> int:
         """A reply has to wait: the number it is known by."""
         number, at = self._shelf.next_number, self._now() - age
-        payload = encode_waits(number, at, reply, spaced=spaced)
+        payload = encode_waits(number, at, reply, spaced=spaced, written=written, told=told)
         self._shelf.next_number = number + 1
         self._waits.append((number, payload))
         if self._turn is None and self.running:

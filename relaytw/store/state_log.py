@@ -66,7 +66,10 @@ class Conversation:
     @property
     def ends(self) -> float:
         """When the last of it is forgotten."""
-        return max((value.at for value in self.values.values()), default=-inf)
+        latest = -inf
+        for value in self.values.values():
+            latest = max(latest, value.at)
+        return latest
 
 
 class _Stored(msgspec.Struct, array_like=True, frozen=True):
@@ -83,6 +86,7 @@ class _Held:
     conversation: Conversation
     size: int
     segment: int  # the number of the file with its record; 0 while it has none
+    ends: float  # when the last of it is forgotten
 
 
 def encode_conversation(place: Place, conversation: Conversation) -> bytes:
@@ -166,6 +170,11 @@ class StateLog:
         held = self._held.get(place)
         return self.live_bytes + HEAD_SIZE + len(payload) - (0 if held is None else held.size)
 
+    @property
+    def earliest(self) -> float:
+        """When the first of the conversations is forgotten."""
+        return min((held.ends for held in self._held.values()), default=inf)
+
     def items(self) -> Iterator[tuple[Place, Conversation, int]]:
         """Every conversation, and the bytes of its record."""
         for place, held in self._held.items():
@@ -188,7 +197,7 @@ class StateLog:
 
     def forget_expired(self, now: float) -> int:
         """Forget what has no value left, which needs no record; how many conversations that were."""
-        gone = [place for place, held in self._held.items() if held.conversation.ends <= now]
+        gone = [place for place, held in self._held.items() if held.ends <= now]
         for place in gone:
             self._drop(place)
         return len(gone)
@@ -280,7 +289,7 @@ class StateLog:
     def _keep(self, place: Place, conversation: Conversation, size: int, segment: int) -> None:
         self._drop(place)
         if conversation.values:
-            self._held[place] = _Held(conversation, size + HEAD_SIZE, segment)
+            self._held[place] = _Held(conversation, size + HEAD_SIZE, segment, conversation.ends)
             self.live_bytes += size + HEAD_SIZE
 
     def _drop(self, place: Place) -> None:
