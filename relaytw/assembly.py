@@ -54,6 +54,7 @@ from relaytw.services.post import Post
 from relaytw.services.redelivery import Redelivery, RedeliverySettings
 from relaytw.services.room_names import RoomNames
 from relaytw.services.sessions import Sessions
+from relaytw.services.state_desk import StateDesk
 from relaytw.services.state_folder import StateFolder
 from relaytw.services.state_views import state_of
 from relaytw.store.database import TransactionService
@@ -266,6 +267,7 @@ class _Assembly:
             secrets=wiring.secrets(
                 config, self.reactor, self.keys, self.gate, self.sessions, self.audit, now
             ),
+            state=StateDesk(self.conversations, self.audit),
             outbox=Post(
                 outbox=self.outbox, outcomes=self.outcomes, approvals=self.approvals, audit=self.audit,
                 clock=self.reactor, now=now, new_id=wiring.trace_ids(), trace=self.trace,

@@ -39,6 +39,7 @@ from relaytw.admin.shapes import (
     RoomChange,
     RoomStatus,
 )
+from relaytw.admin.state_routes import StateApi
 from relaytw.admin.view import RelayView
 from relaytw.errors import Unavailable
 from relaytw.metrics import Metrics
@@ -78,6 +79,7 @@ class AdminApi:
             Route("POST", "/api/v1/forget", self.forget, Person, Forgotten, act=True),
             *SecretsApi(self._view.secrets).routes(),
             *OutboxApi(self._view.outbox).routes(),
+            *StateApi(self._view.state).routes(),
             Route("GET", "/api/v1/journal", self.journal, returns=Journal),
             Route("GET", "/api/v1/dead-letters", self.dead_letters, returns=Listing[DeadLetter]),
             Route("POST", "/api/v1/dead-letters/requeue", self.requeue, DeadLetterId, DeadLetterId, act=True),

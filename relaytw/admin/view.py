@@ -7,6 +7,7 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from relaytw.admin.outbox import OutboxView
 from relaytw.admin.secrets import SecretsView
+from relaytw.admin.state import StateView
 from relaytw.messages import ClientKey, CloseReason, PhoneInfo, Status
 from relaytw.settings import USUAL_ROOM, BotSettings, RoomSettings
 
@@ -177,6 +178,10 @@ class RelayView(Protocol):
     @property
     def secrets(self) -> SecretsView:
         """The secrets that phones sign with."""
+
+    @property
+    def state(self) -> StateView:
+        """What bots remember."""
 
     @property
     def outbox(self) -> OutboxView:

@@ -12,6 +12,7 @@ from twisted.logger import Logger
 from relaytw import __version__
 from relaytw.admin.outbox import OutboxView
 from relaytw.admin.secrets import SecretsView
+from relaytw.admin.state import StateView
 from relaytw.admin.view import (
     AuditRow,
     CloseRow,
@@ -61,6 +62,7 @@ class Operator(Service):
         keeper: SettingsKeeper,
         secrets: SecretsView,
         outbox: OutboxView,
+        state: StateView,
         books: Books,
         now: Callable[[], float],
     ) -> None:
@@ -79,7 +81,7 @@ class Operator(Service):
         self._books = books
         self._now = now
         self.secrets = secrets
-        self.outbox = outbox
+        self.outbox, self.state = outbox, state
         self._started_at = now()
         self._process = psutil.Process()
         self._log = Logger(namespace="relaytw.audit")

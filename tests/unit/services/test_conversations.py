@@ -14,12 +14,16 @@ from hypothesis import strategies as st
 from twisted.internet.defer import execute
 from twisted.internet.task import Clock
 
+from relaytw.admin.state import StateFilter
 from relaytw.errors import StateFull
 from relaytw.messages import ClientKey, Message, State
 from relaytw.metrics import Metrics
+from relaytw.services.audit import AuditWriter
 from relaytw.services.conversations import Conversations, StateSettings
+from relaytw.services.state_desk import StateDesk
 from relaytw.services.state_views import state_of
 from relaytw.store.state_log import StateLog
+from relaytw.testing import MemoryDatabase
 from tests.unit.bots.messages import said
 from tests.unit.folders import OwnFolder
 
@@ -283,6 +287,28 @@ class DiskTests(ConversationsTestCase):
                 case 7:
                     self.made._rewrite()
                     self.clock.advance(0)
+
+
+class DeskTests(ConversationsTestCase):
+    def test_operator(self) -> None:
+        """The operator sees whose it is, what it is only on record, and may have it forgotten."""
+        database = MemoryDatabase()
+        desk = StateDesk(self.made, AuditWriter(database, self.clock, self.clock.seconds, 10))
+        self.state(user_hash="abcdefghij")["step"] = 2
+        self.state(of_room=True)["k"] = 1
+        which = StateFilter(bot="bot", device="phone", user="abcdefghij")
+        (row,) = desk.conversations(which)
+        self.assertEqual((row.user, row.names, row.until, row.values), ("#abcdefghij", 1, 87_400.0, None))
+        self.assertEqual(len(desk.conversations(StateFilter(room="7"))), 2)
+        self.assertEqual(database.rows("SELECT * FROM relaytw_audit"), [])
+        self.assertEqual([row.values for row in desk.with_values(which, "eve")], [{"step": 2}])
+        self.assertEqual((desk.clear(which, "eve"), desk.clear(which, "eve")), (1, 0))
+        self.assertEqual(
+            database.rows("SELECT actor, act, bot_name, detail FROM relaytw_audit ORDER BY id"),
+            [("eve", "read state", "bot", "of abcdef…"),
+             ("eve", "clear state", "bot", "1 conversations, of abcdef…")],
+        )  # fmt: skip
+        self.assertEqual(len(self.made), 1)
 
 
 def _no_space() -> None:
