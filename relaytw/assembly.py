@@ -219,11 +219,12 @@ class _Assembly:
             context=self.reach, metrics=self.metrics, chat_log=self.records.chat_log,
             text_chars=limits.text_chars, admins=config.auth.admins, direct=config.relay.mode == "direct",
             now=now, new_id=wiring.trace_ids(), settings_of=settings_of,
+            memory=wiring.memory(config, self.journal, now), dead_letters=self.dead_letters,
         )  # fmt: skip
         self.pings = Pings(reactor, self.random, interval=config.ping.interval, jitter=config.ping.jitter)
         self.sessions = wiring.sessions(
             config, reactor, self.approvals, self.gate, self.pings, self.intake, self.acceptance,
-            self.outbox, self.metrics, self.settings, self.keeper, self.records.ping_log, now,
+            self.outbox, self.metrics, self.settings, self.keeper, self.records.ping_log, self.keys, now,
         )  # fmt: skip
         self._join()
 
@@ -361,7 +362,7 @@ def _forgetters(journal: Journal | None, dead_letters: DeadLetters) -> list[Forg
 def _said_by(user_hash: str) -> Callable[[bytes], bool]:
     def said_by(line: bytes) -> bool:
         try:
-            packet, _ = wire.decode_first(line)
+            packet = wire.decode_kept(line)
         except BadLine:
             return False
         return isinstance(packet, Chat) and packet.user_hash == user_hash

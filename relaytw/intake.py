@@ -31,15 +31,19 @@ class Reader(Protocol):
 
 
 class Account:
-    """What one connection has sent that is not finished: messages, and bytes of their lines."""
+    """What one connection has sent that is not finished: messages, and bytes of their lines.
 
-    __slots__ = ("bytes", "messages", "paused", "reader")
+    `ended` is told the id of each message that has ended, if anybody wants to know.
+    """
+
+    __slots__ = ("bytes", "ended", "messages", "paused", "reader")
 
     def __init__(self, reader: Reader) -> None:
         self.reader = reader
         self.messages = 0
         self.bytes = 0
         self.paused = False
+        self.ended: Callable[[str], None] | None = None
 
 
 class Job:
@@ -99,8 +103,16 @@ class Intake(Protocol):
     def charge(self, job: Job) -> None:
         """Put a message on its connection's account; stops the reader when the account is full."""
 
-    def accept(self, jobs: Sequence[Job], dispatch: Callable[[Sequence[Job]], None]) -> None:
-        """Accept a batch and then dispatch it; in between a journal writes it down."""
+    def accept(
+        self,
+        jobs: Sequence[Job],
+        dispatch: Callable[[Sequence[Job]], None],
+        durable: Callable[[], None] | None = None,
+    ) -> None:
+        """Accept a batch and then dispatch it; in between a journal writes it down.
+
+        `durable` is called once the batch, and all that was accepted before, is as safe as it will be.
+        """
 
     def started(self, job: Job) -> None:
         """A message that an earlier run may have started is given to its handler."""
@@ -161,9 +173,16 @@ class MemoryIntake:
             self._paused()
             account.reader.stop_reading()
 
-    def accept(self, jobs: Sequence[Job], dispatch: Callable[[Sequence[Job]], None]) -> None:
+    def accept(
+        self,
+        jobs: Sequence[Job],
+        dispatch: Callable[[Sequence[Job]], None],
+        durable: Callable[[], None] | None = None,
+    ) -> None:
         """Accepted is what is in memory: dispatch it."""
         dispatch(jobs)
+        if durable is not None:
+            durable()
 
     def started(self, job: Job) -> None:
         """Nobody counts deliveries in memory."""

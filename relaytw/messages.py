@@ -28,6 +28,7 @@ class Dialect(StrEnum):
 
     V32 = "3.2"
     V33 = "3.3"
+    V40 = "4.0"
 
 
 class Status(StrEnum):
@@ -55,12 +56,15 @@ class ErrorCode(StrEnum):
     HANDSHAKE_TIMEOUT = "handshake_timeout"
     BAD_HANDSHAKE = "bad_handshake"
     UNKNOWN_DIALECT = "unknown_dialect"
+    UNSUPPORTED_VERSION = "unsupported_version"
     BAD_LINE = "bad_line"
+    BAD_CHAT = "bad_chat"
     LINE_TOO_LONG = "line_too_long"
     TEXT_TOO_LONG = "text_too_long"
     NO_AUTH = "no_auth"
     WRONG_IDENTITY = "wrong_identity"
     BAD_SIGNATURE = "bad_signature"
+    BAD_SEQUENCE = "bad_sequence"
     UNKNOWN_BOT = "unknown_bot"
     STALE = "stale"
     REPLAY = "replay"
@@ -78,10 +82,12 @@ class CloseReason(StrEnum):
     HANDSHAKE_TIMEOUT = "handshake_timeout"
     BAD_HANDSHAKE = "bad_handshake"
     UNKNOWN_DIALECT = "unknown_dialect"
+    UNSUPPORTED_VERSION = "unsupported_version"
     HELD_TOO_MUCH = "held_too_much"
     LINE_TOO_LONG = "line_too_long"
     BAD_LINES = "bad_lines"
     BAD_SIGNATURE = "bad_signature"
+    BROKEN_SEAL = "broken_seal"
     WRONG_IDENTITY = "wrong_identity"
     NOT_APPROVED = "not_approved"
     PENALTY = "penalty"
@@ -114,6 +120,24 @@ class Handshake(NamedTuple):
         return ClientKey(self.bot, self.device)
 
 
+class Hello(NamedTuple):
+    """A 4.0 phone's introduction.  It proves nothing either; the seal of the line after the challenge does.
+
+    `versions` are the major versions it speaks, `uuid` its installation, `nonce` 16 random bytes,
+    `resume` the id of the last reply that it has acknowledged.
+    """
+
+    versions: tuple[int, ...]
+    handshake: Handshake
+    uuid: str
+    nonce: bytes
+    resume: str | None
+
+
+class Proof(NamedTuple):
+    """The line whose seal shows that a 4.0 phone knows the secret."""
+
+
 class Auth(NamedTuple):
     """The `auth` object of a packet: identity, time and signature.  `timestamp` is in ms (UTC)."""
 
@@ -129,7 +153,10 @@ class Auth(NamedTuple):
 
 
 class Chat(NamedTuple):
-    """One chat message as a phone sent it.  `timestamp` is the phone's own wall time, as sent."""
+    """One chat message as a phone sent it.  `timestamp` is the phone's own wall time, as sent.
+
+    In 4.0 alone the phone has named it: `id`; it was heard `age_ms` ago, and may have been `resent`.
+    """
 
     room: str
     text: str
@@ -141,6 +168,9 @@ class Chat(NamedTuple):
     is_mention: bool
     timestamp: str
     auth: Auth | None
+    id: str = ""
+    age_ms: int = 0
+    resent: bool = False
 
 
 class Monitoring(NamedTuple):
@@ -161,6 +191,30 @@ class Pong(NamedTuple):
     auth: Auth | None
 
 
+class Typed(NamedTuple):
+    """A 4.0 phone has typed these replies out."""
+
+    ids: tuple[str, ...]
+    auth: None = None
+
+
+class CouldNot(NamedTuple):
+    """A 4.0 phone cannot type this reply; `code` and `why` say what is wrong."""
+
+    id: str
+    code: str
+    why: str
+    auth: None = None
+
+
+class Unacceptable(NamedTuple):
+    """A 4.0 phone's chat that can never be accepted, as `why` says."""
+
+    id: str
+    why: str
+    auth: None = None
+
+
 class Unknown(NamedTuple):
     """A well-formed packet of an event the relay does not know: logged and ignored."""
 
@@ -168,7 +222,9 @@ class Unknown(NamedTuple):
     auth: Auth | None
 
 
-Packet = Handshake | Chat | Pong | Unknown
+#: What a phone says of replies, and chat that is none.
+Receipt = Typed | CouldNot | Unacceptable
+Packet = Handshake | Hello | Proof | Chat | Pong | Receipt | Unknown
 
 
 class Text(NamedTuple):

@@ -7,6 +7,7 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 from random import SystemRandom
+from secrets import token_bytes
 from typing import Any
 
 from twisted.internet.threads import deferToThreadPool
@@ -30,10 +31,11 @@ from relaytw.permits import Permits
 from relaytw.protocols import wire
 from relaytw.protocols.conversation import Conversation, SessionLimits
 from relaytw.registry import Registry
-from relaytw.services.acceptance import Acceptance
+from relaytw.services.acceptance import Acceptance, Memory
 from relaytw.services.approvals import Approvals, ApprovalSettings
 from relaytw.services.audit import AuditWriter
 from relaytw.services.bot_settings import KeeperSettings, SettingsKeeper
+from relaytw.services.challenges import Challenges
 from relaytw.services.closes import Closes
 from relaytw.services.conversations import Conversations, StateSettings
 from relaytw.services.journalling import JournalIntake
@@ -47,6 +49,7 @@ from relaytw.services.secrets import SecretKeeper
 from relaytw.services.sessions import HouseSettings, Sessions, Stages
 from relaytw.services.threads import BlockingPool
 from relaytw.services.trace_log import TraceLog
+from relaytw.services.welcoming import Welcome
 from relaytw.signers import Signers
 from relaytw.store.connections import ConnectionSettings, make_pool
 from relaytw.store.database import Database, Transactions, Unfit
@@ -294,6 +297,11 @@ def intake(config: Config, metrics: Metrics, journal: Journal | None) -> MemoryI
     return JournalIntake(settings, paused, journal)
 
 
+def memory(config: Config, journal: Journal | None, now: Callable[[], float]) -> Memory:
+    """How far the relay remembers what 4.0 phones have said; without a journal no further than its start."""
+    return Memory(config.dedup.ttl, now() if journal is None else 0.0, config.journal.max_age)
+
+
 def lanes(config: Config, settings: LiveSettings) -> Lanes[Job]:
     """The limits per room, per bot and in all."""
     limits = config.limits
@@ -345,6 +353,7 @@ def sessions(
     settings: LiveSettings,
     keeper: SettingsKeeper,
     ping_log: PingRecord,
+    keys: Keyring,
     now: Callable[[], float],
 ) -> Sessions:
     """Everybody's conversations, joined to the stages they ask."""
@@ -361,9 +370,12 @@ def sessions(
     )
     penalties = PenaltyBox(box, reactor.seconds())
     registry: Registry[Conversation] = Registry(limits.provisional_per_client)
+    version = f"relaytw {__version__}"
+    challenges = Challenges(lambda bot: keys.ring_of(bot).secrets, token_bytes, version, metrics, now)
     stages = Stages(
         admission, penalties, approvals, gate, registry, pings, intake, acceptance, outbox, Closes(), metrics,
-        ping_log, settings.settings_of, keeper.seen,
+        ping_log, challenges, Welcome(approvals, version, limits.text_chars), settings.settings_of,
+        keeper.seen,
     )  # fmt: skip
     return Sessions(
         clock=reactor,
@@ -381,5 +393,4 @@ def sessions(
             limits.bad_packets,
         ),
         stages=stages,
-        server_version=f"relaytw {__version__}",
     )

@@ -33,6 +33,7 @@ _COMMANDS = {
     "db": ("relaytw.cli.database:db", "The database's tables: check and upgrade them."),
     "backup": ("relaytw.cli.database:backup", "Copy the tables and secrets into a file."),
     "restore": ("relaytw.cli.database:restore", "Put a backup into a database."),
+    "bridge-script": ("relaytw.cli.bridge_script:bridge_script", "The script for a real phone, filled in."),
     "phone": ("relaytw.cli.phone:phone", "A simulated phone, for people without one."),
     "simulate": ("relaytw.cli.simulate:simulate", "Many simulated phones, for load."),
 }

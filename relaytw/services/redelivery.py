@@ -314,7 +314,7 @@ class Redelivery(Service):
 
     def _job(self, room: _Room, accepted: Accepted) -> Job | None:
         try:
-            packet = wire.decode(accepted.line)
+            packet = wire.decode_kept(accepted.line)
         except BadLine:
             packet = None
         if not isinstance(packet, Chat):

@@ -24,6 +24,7 @@ STAGES: tuple[tuple[str, ...], ...] = (
         "relaytw.settings",
     ),
     ("relaytw.boxes", "relaytw.errors", "relaytw.signers", "relaytw.twins"),
+    ("relaytw.seen",),
     (
         "relaytw.protocols",
         "relaytw.protocols.wire",
@@ -46,7 +47,7 @@ STAGES: tuple[tuple[str, ...], ...] = (
         "relaytw.admin",
         "relaytw.store",
     ),
-    ("relaytw.protocols.bridge", "relaytw.keyring", "relaytw.maintenance"),
+    ("relaytw.protocols.bridge", "relaytw.keyring", "relaytw.phone_v40", "relaytw.maintenance"),
     ("relaytw.services",),
     ("relaytw.cli", "relaytw.wiring", "relaytw.recording"),
     ("relaytw.assembly",),
