@@ -42,6 +42,7 @@ from relaytw.admin.shapes import (
     RoomChange,
     RoomStatus,
 )
+from relaytw.admin.state_routes import StateApi
 from relaytw.admin.token_routes import TokensApi
 from relaytw.admin.view import RelayView
 from relaytw.errors import Unavailable
@@ -103,6 +104,7 @@ class AdminApi:
             *PushApi(pushing.pushes).routes(),
             *BroadcastApi(pushing.broadcasts).routes(),
             *SchedulesApi(pushing.schedules).routes(),
+            *StateApi(self._view.state).routes(),
             Route("GET", "/api/v1/journal", self.journal, returns=Journal, scope=READ),
             Route("GET", "/api/v1/dead-letters", self.dead_letters, returns=Listing[DeadLetter]),
             Route("POST", "/api/v1/dead-letters/requeue", self.requeue, DeadLetterId, DeadLetterId, act=True),

@@ -9,6 +9,7 @@ from relaytw.admin.outbox import OutboxView
 from relaytw.admin.pushing import BroadcastsView, PushesView
 from relaytw.admin.scheduling import SchedulesView
 from relaytw.admin.secrets import SecretsView
+from relaytw.admin.state import StateView
 from relaytw.admin.tokens import TokensView
 from relaytw.messages import ClientKey, CloseReason, PhoneInfo, Status
 from relaytw.settings import USUAL_ROOM, BotSettings, RoomSettings
@@ -204,6 +205,10 @@ class RelayView(Protocol):
     @property
     def pushing(self) -> PushingView:
         """What is said without a question, and who may have it said."""
+
+    @property
+    def state(self) -> StateView:
+        """What bots remember."""
 
     @property
     def outbox(self) -> OutboxView:

@@ -11,6 +11,7 @@ return f"Hello {name}!"
 
 from relaytw.bots.arguments import Range
 from relaytw.bots.bot import Bot
-from relaytw.messages import Media, Message, Text
+from relaytw.errors import StateFull
+from relaytw.messages import Media, Message, State, Text
 
-__all__ = ["Bot", "Media", "Message", "Range", "Text"]
+__all__ = ["Bot", "Media", "Message", "Range", "State", "StateFull", "Text"]

@@ -34,6 +34,7 @@ from relaytw.admin.shapes import (
     RoomChange,
     RoomStatus,
 )
+from relaytw.admin.state import Cleared, Remembered, StateFilter
 from relaytw.cli.target import Connect, Options, Target, find_target
 from relaytw.messages import Status
 
@@ -166,6 +167,19 @@ class AdminClient:
     def drop_dead_letter(self, number: int) -> None:
         """Forget a message that was given up."""
         self._post("/api/v1/dead-letters/drop", DeadLetterId(number))
+
+    def state(self, which: StateFilter) -> list[Remembered]:
+        """Whose conversations are remembered."""
+        query = urlencode(msgspec.to_builtins(which), quote_via=quote)
+        return self._get("/api/v1/state" + (f"?{query}" if query else ""), Listing[Remembered]).items
+
+    def state_values(self, which: StateFilter) -> list[Remembered]:
+        """The same with what is remembered."""
+        return self._read(self._post("/api/v1/state/values", which), Listing[Remembered]).items
+
+    def clear_state(self, which: StateFilter) -> int:
+        """Forget conversations; how many."""
+        return self._read(self._post("/api/v1/state/clear", which), Cleared).conversations
 
     def outbox(self) -> list[Held]:
         """For whom replies wait, and how many."""

@@ -30,6 +30,7 @@ _COMMANDS = {
     "outbox": ("relaytw.cli.outbox:outbox", "Replies that wait for their phone; drop them."),
     "send": ("relaytw.cli.outbox:send", "Send a text to a room, and say what became of it."),
     "trace": ("relaytw.cli.trace:trace", "What became of a message, stage by stage."),
+    "state": ("relaytw.cli.state:state", "What bots remember; forget it."),
     "forget": ("relaytw.cli.forget:forget", "Delete what a person said."),
     "secret": ("relaytw.cli.secrets:secret", "The secret that phones sign with; rotate it."),
     "config": ("relaytw.cli.configuration:config", "Check or show a configuration."),

@@ -206,6 +206,15 @@ class JournalConfig(Section):
     dead_letters: Count = 10_000
 
 
+class StateConfig(Section):
+    """`[state]`.  Times in seconds, sizes in bytes."""
+
+    ttl: Seconds = 86_400.0
+    conversations: Count = 100_000
+    conversation_bytes: Annotated[int, Field(ge=1024, le=1_048_576), BeforeValidator(_number)] = 16_384
+    total_bytes: Count = 67_108_864
+
+
 class DatabaseConfig(Section):
     """`[database]`.  Times in seconds unless named otherwise, sizes in bytes."""
 
@@ -311,6 +320,7 @@ class Config(Section):
     ping: PingConfig = PingConfig()
     dedup: DedupConfig = DedupConfig()
     journal: JournalConfig = JournalConfig()
+    state: StateConfig = StateConfig()
     database: DatabaseConfig = DatabaseConfig()
     monitor: MonitorConfig = MonitorConfig()
     trace: TraceConfig = TraceConfig()

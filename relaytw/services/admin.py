@@ -12,6 +12,7 @@ from twisted.logger import Logger
 from relaytw import __version__
 from relaytw.admin.outbox import OutboxView
 from relaytw.admin.secrets import SecretsView
+from relaytw.admin.state import StateView
 from relaytw.admin.view import (
     AuditRow,
     CloseRow,
@@ -62,6 +63,7 @@ class Operator(Service):
         keeper: SettingsKeeper,
         secrets: SecretsView,
         outbox: OutboxView,
+        state: StateView,
         books: Books,
         pushing: PushingView,
         now: Callable[[], float],
@@ -82,7 +84,7 @@ class Operator(Service):
         self._now = now
         self.secrets = secrets
         self.pushing = pushing
-        self.outbox = outbox
+        self.outbox, self.state = outbox, state
         self._started_at = now()
         self._process = psutil.Process()
         self._log = Logger(namespace="relaytw.audit")

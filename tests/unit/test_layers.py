@@ -50,9 +50,10 @@ STAGES: tuple[tuple[str, ...], ...] = (
     ),
     ("relaytw.protocols.bridge", "relaytw.keyring", "relaytw.phone_v40", "relaytw.maintenance"),
     ("relaytw.services",),
-    ("relaytw.cli", "relaytw.testing", "relaytw.wiring", "relaytw.recording", "relaytw.pushing"),
+    ("relaytw.cli", "relaytw.wiring", "relaytw.recording", "relaytw.pushing"),
     ("relaytw.assembly",),
-    ("relaytw.tap",),
+    ("relaytw.tap", "relaytw.testing"),
+    ("relaytw.pytest_plugin",),
 )
 #: What some stages must not know, wherever it stands.
 FORBIDDEN: Mapping[str, tuple[str, ...]] = {
