@@ -207,6 +207,7 @@ class _Assembly:
     def _let_messages_flow(self) -> None:
         config, reactor, now = self.config, self.reactor, self.now
         limits, settings_of = config.limits, self.settings.settings_of
+        loop_guard = wiring.loop_guard(config)
         self.threads = wiring.threads(config, reactor, self.in_thread)
         self.dispatcher = Dispatcher(
             clock=reactor, lanes=wiring.lanes(config, self.settings), intake=self.intake, outbox=self.outbox,
@@ -214,7 +215,8 @@ class _Assembly:
             settings=DispatchSettings(
                 limits.processing_timeout, limits.cancel_grace, limits.drain_timeout, limits.consumers_max
             ),
-            note_answer=self.records.chat_log.answer, may_hear=self.approvals.may_hear,
+            note_answer=wiring.answer_note(self.records.chat_log, loop_guard, now),
+            may_hear=self.approvals.may_hear,
         )  # fmt: skip
         self.acceptance = Acceptance(
             gate=self.gate, approvals=self.approvals, intake=self.intake, dispatcher=self.dispatcher,
@@ -222,6 +224,7 @@ class _Assembly:
             text_chars=limits.text_chars, admins=config.auth.admins, direct=config.relay.mode == "direct",
             now=now, new_id=wiring.trace_ids(), settings_of=settings_of,
             memory=wiring.memory(config, self.journal, now), dead_letters=self.dead_letters,
+            loop_guard=loop_guard,
         )  # fmt: skip
         self.pings = Pings(reactor, self.random, interval=config.ping.interval, jitter=config.ping.jitter)
         self.sessions = wiring.sessions(

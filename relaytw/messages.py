@@ -387,6 +387,7 @@ class Message:
     over: bool = field(default=False, repr=False, compare=False)
     chat_log: str = field(default="metadata", repr=False, compare=False)
     said: int = field(default=0, repr=False, compare=False)
+    bot_turns: int = field(default=0, repr=False, compare=False)
 
     @property
     def bot(self) -> str:

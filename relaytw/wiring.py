@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -24,6 +24,8 @@ from relaytw.gate import Gate, GateSettings
 from relaytw.intake import IntakeSettings, Job, MemoryIntake
 from relaytw.keyring import Keyring
 from relaytw.lanes import Lanes
+from relaytw.loop_guard import LoopGuard
+from relaytw.messages import Message, Part
 from relaytw.metrics import Metrics
 from relaytw.outbox import Outbox, OutboxSettings, PacingSettings
 from relaytw.penalty import PenaltyBox, PenaltySettings
@@ -36,6 +38,7 @@ from relaytw.services.approvals import Approvals, ApprovalSettings
 from relaytw.services.audit import AuditWriter
 from relaytw.services.bot_settings import KeeperSettings, SettingsKeeper
 from relaytw.services.challenges import Challenges
+from relaytw.services.chat_log import ChatLog
 from relaytw.services.closes import Closes
 from relaytw.services.conversations import Conversations, StateSettings
 from relaytw.services.journalling import JournalIntake
@@ -46,7 +49,8 @@ from relaytw.services.outcomes import Outcomes
 from relaytw.services.pings import Pings
 from relaytw.services.room_names import RoomNames
 from relaytw.services.secrets import SecretKeeper
-from relaytw.services.sessions import HouseSettings, Sessions, Stages
+from relaytw.services.sessions import HouseSettings, Sessions
+from relaytw.services.stages import Stages
 from relaytw.services.threads import BlockingPool
 from relaytw.services.trace_log import TraceLog
 from relaytw.services.welcoming import Welcome
@@ -295,6 +299,29 @@ def intake(config: Config, metrics: Metrics, journal: Journal | None) -> MemoryI
     if journal is None:
         return MemoryIntake(settings, paused)
     return JournalIntake(settings, paused, journal)
+
+
+def loop_guard(config: Config) -> LoopGuard | None:
+    """What keeps bots from answering each other for ever; None where that is allowed."""
+    limits = config.limits
+    if not limits.loop_depth:
+        return None
+    return LoopGuard(limits.loop_depth, limits.loop_window, limits.loop_answers)
+
+
+def answer_note(
+    chat_log: ChatLog, guard: LoopGuard | None, now: Callable[[], float]
+) -> Callable[[Message, Sequence[Part]], None]:
+    """What is told of every answer."""
+    if guard is None:
+        return chat_log.answer
+    said, write_down = guard.said, chat_log.answer
+
+    def note(message: Message, parts: Sequence[Part]) -> None:
+        said(message, parts, now())
+        write_down(message, parts)
+
+    return note
 
 
 def memory(config: Config, journal: Journal | None, now: Callable[[], float]) -> Memory:

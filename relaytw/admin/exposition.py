@@ -46,6 +46,7 @@ _COUNTED = {
     "late_answers": "Answers that came after their handler was over, and were ignored.",
     "lines": "Lines read from phones.",
     "lookups_unanswered": "Devices and rooms that were looked up and not answered in time.",
+    "loops": "Messages of bots that answer each other, taken in and not run.",
     "muted": "Messages of muted rooms, taken in and not run.",
     "outcomes": "Replies that have ended, by what is known of them.",
     "overlong_texts": "Chat texts too long to be handled.",

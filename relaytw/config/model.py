@@ -151,6 +151,9 @@ class LimitsConfig(Section):
     outbox_bytes: Count = 1_048_576
     outbox_ttl: Seconds = 300.0
     room_names: Count = 100_000
+    loop_depth: CountOrNone = 3
+    loop_window: Seconds = 60.0
+    loop_answers: Count = 20_000
     drain_timeout: SecondsOrNone = 30.0
 
     @model_validator(mode="after")

@@ -34,6 +34,7 @@ STAGES: tuple[tuple[str, ...], ...] = (
         "relaytw.penalty",
         "relaytw.recurrence",
         "relaytw.lanes",
+        "relaytw.loop_guard",
         "relaytw.outbox",
         "relaytw.bots",
         "relaytw.codes",
