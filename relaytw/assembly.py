@@ -144,7 +144,7 @@ class _Assembly:
         self.metrics, self.reach = Metrics(), _Reach()
         self._decide_who_may_talk()
         self._keep_what_is_said(in_thread)
-        self._let_messages_flow()
+        self._let_messages_flow(in_thread)
         self._take_up_what_was_left()
         self._answer_the_operator()
 
@@ -173,10 +173,11 @@ class _Assembly:
             settings_of=self.settings.settings_of, directive_of=self.router.directive_of,
         )  # fmt: skip
 
-    def _let_messages_flow(self) -> None:
+    def _let_messages_flow(self, in_thread: InThread | None) -> None:
         config, reactor, now = self.config, self.reactor, self.now
         limits, settings_of = config.limits, self.settings.settings_of
         self.threads = wiring.threads(config, reactor)
+        self.preparer = wiring.preparer(config, reactor, self.reach.phone, in_thread)
         self.dispatcher = Dispatcher(
             clock=reactor, lanes=wiring.lanes(config, self.settings), intake=self.intake, outbox=self.outbox,
             find=self.router.find, threads=self.threads, metrics=self.metrics,
@@ -184,6 +185,7 @@ class _Assembly:
                 limits.processing_timeout, limits.cancel_grace, limits.drain_timeout, limits.consumers_max
             ),
             note_answer=self.records.chat_log.answer, may_hear=self.approvals.may_hear,
+            preparer=self.preparer,
         )  # fmt: skip
         self.acceptance = Acceptance(
             gate=self.gate, approvals=self.approvals, intake=self.intake, dispatcher=self.dispatcher,
@@ -254,6 +256,7 @@ class _Assembly:
             *self.records.services,
             self.keeper,
             self.threads,
+            self.preparer,
             *housekeeping(config, reactor, self._sweeps(), self.machine.memory_percent),
             self.pings,
             self.sessions,

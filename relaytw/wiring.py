@@ -23,7 +23,7 @@ from relaytw.gate import Gate, GateSettings
 from relaytw.intake import IntakeSettings, Job, MemoryIntake
 from relaytw.keyring import Keyring
 from relaytw.lanes import Lanes
-from relaytw.messages import Reply
+from relaytw.messages import ClientKey, PhoneInfo, Reply
 from relaytw.metrics import Metrics
 from relaytw.outbox import Outbox, OutboxSettings
 from relaytw.penalty import PenaltyBox, PenaltySettings
@@ -40,6 +40,7 @@ from relaytw.services.journalling import JournalIntake
 from relaytw.services.live_settings import LiveSettings
 from relaytw.services.monitors import PingRecord
 from relaytw.services.pings import Pings
+from relaytw.services.preparing import MediaSettings, Preparer
 from relaytw.services.secrets import SecretKeeper
 from relaytw.services.sessions import HouseSettings, Sessions, Stages
 from relaytw.services.threads import BlockingPool
@@ -273,6 +274,21 @@ def threads(config: Config, reactor: Any) -> BlockingPool:
         per_bot=limits.blocking_per_bot,
         pool=pool,
     )
+
+
+def preparer(
+    config: Config, reactor: Any, phone: Callable[[ClientKey], PhoneInfo | None], in_thread: InThread | None
+) -> Preparer:
+    """What makes media ready to be sent."""
+    keys, limits = config.media, config.limits
+    settings = MediaSettings(
+        keys.file_bytes, keys.pixels, limits.outbox_bytes, keys.threads, keys.waiting,
+        line_bytes=limits.line_bytes,
+    )  # fmt: skip
+    if in_thread is not None:
+        return Preparer(in_thread, phone, settings)
+    pool = DaemonThreads(0, keys.threads, "media")
+    return Preparer(partial(deferToThreadPool, reactor, pool), phone, settings, pool)
 
 
 def sessions(

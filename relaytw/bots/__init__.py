@@ -11,6 +11,7 @@ return f"Hello {name}!"
 
 from relaytw.bots.arguments import Range
 from relaytw.bots.bot import Bot
-from relaytw.messages import Media, Message, Text
+from relaytw.bots.media import Image, Media
+from relaytw.messages import Message, Text
 
-__all__ = ["Bot", "Media", "Message", "Range", "Text"]
+__all__ = ["Bot", "Image", "Media", "Message", "Range", "Text"]

@@ -159,6 +159,15 @@ class LimitsConfig(Section):
         return self
 
 
+class MediaConfig(Section):
+    """`[media]`.  Sizes in bytes."""
+
+    file_bytes: Count = 10_485_760
+    pixels: Count = 40_000_000
+    threads: Count = 2
+    waiting: Count = 100
+
+
 class PenaltyConfig(Section):
     """`[penalty]`.  Times in seconds."""
 
@@ -267,6 +276,7 @@ class Config(Section):
     relay: RelayConfig = RelayConfig()
     auth: AuthConfig = AuthConfig()
     limits: LimitsConfig = LimitsConfig()
+    media: MediaConfig = MediaConfig()
     penalty: PenaltyConfig = PenaltyConfig()
     ping: PingConfig = PingConfig()
     dedup: DedupConfig = DedupConfig()

@@ -24,6 +24,7 @@ STAGES: tuple[tuple[str, ...], ...] = (
         "relaytw.settings",
     ),
     ("relaytw.boxes", "relaytw.errors", "relaytw.signers", "relaytw.twins"),
+    ("relaytw.pictures",),
     (
         "relaytw.protocols",
         "relaytw.protocols.wire",
