@@ -26,6 +26,7 @@ from relaytw.bots.router import Router
 from relaytw.config import Config
 from relaytw.credentials import Credentials, admin_token
 from relaytw.errors import BadLine, ConfigError, Unavailable
+from relaytw.hooks import webhooks
 from relaytw.messages import Answer, Chat, ClientKey, Message, PhoneInfo, SettingChange
 from relaytw.metrics import Metrics
 from relaytw.protocols import wire
@@ -152,7 +153,9 @@ class _Assembly:
         config, reactor, database, now = self.config, self.reactor, self.database, self.now
         self.settings = LiveSettings()
         self.keeper = wiring.keeper(config, reactor, database, self.settings, now)
-        self.router = Router(load_bots(config.bots.load), self.settings.settings_of)
+        self.webhooks = webhooks(config, reactor, self.metrics, now, self.random)
+        elsewhere = self.webhooks.bots() if self.webhooks is not None else []
+        self.router = Router([*elsewhere, *load_bots(config.bots.load)], self.settings.settings_of)
         self.audit = AuditWriter(database, reactor, now, config.database.audit_waiting)
         self.approvals = wiring.approvals(
             config, reactor, database, self.audit, self.token, self.metrics, now
@@ -239,6 +242,7 @@ class _Assembly:
                 config, self.reactor, self.keys, self.gate, self.sessions, self.audit, now
             ),
             books=Books(self.journal, self.redelivery, self.dead_letters), now=now,
+            webhooks=self.webhooks.rows if self.webhooks is not None else tuple,
         )  # fmt: skip
         self.factory = BridgeFactory(self.sessions)
         self.site = make_site(self.operator, self.metrics, self.token)
@@ -257,6 +261,7 @@ class _Assembly:
             self.keeper,
             self.threads,
             self.preparer,
+            self.webhooks,
             *housekeeping(config, reactor, self._sweeps(), self.machine.memory_percent),
             self.pings,
             self.sessions,

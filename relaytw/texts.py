@@ -11,6 +11,7 @@ HANDSHAKE_PENALTY = "접속이 너무 잦아 잠시 차단되었습니다. 잠�
 
 HANDLER_FAILED = "⚠️ 명령을 처리하지 못했습니다."
 HANDLER_TIMED_OUT = "⚠️ 처리 시간이 초과되었습니다."
+WEBHOOK_DOWN = "⚠️ 지금은 봇 서버가 응답하지 않습니다. 잠시 후 다시 시도해 주세요."
 BAD_MEDIA = "⚠️ 미디어를 보낼 수 없습니다: {why}"
 ADMIN_ONLY = "관리자만 사용할 수 있는 명령입니다."
 

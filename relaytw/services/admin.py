@@ -22,6 +22,7 @@ from relaytw.admin.view import (
     Page,
     PenaltyRow,
     RoomRow,
+    WebhookRow,
 )
 from relaytw.errors import Unavailable
 from relaytw.messages import ClientKey, PhoneInfo, Status
@@ -61,6 +62,7 @@ class Operator(Service):
         secrets: SecretsView,
         books: Books,
         now: Callable[[], float],
+        webhooks: Callable[[], Sequence[WebhookRow]] = tuple,
     ) -> None:
         self._relay_name = relay_name
         self._mode = mode
@@ -75,6 +77,7 @@ class Operator(Service):
         self._settings = settings
         self._keeper = keeper
         self._books = books
+        self._webhooks = webhooks
         self._now = now
         self.secrets = secrets
         self._started_at = now()
@@ -120,6 +123,7 @@ class Operator(Service):
             journal_segments=self._books.segments,
             journal_bytes=self._books.size,
             journal_unfinished=self._books.unfinished,
+            webhooks=self._webhooks(),
         )
 
     def phones(self) -> Sequence[PhoneInfo]:

@@ -49,7 +49,7 @@ STAGES: tuple[tuple[str, ...], ...] = (
     ),
     ("relaytw.protocols.bridge", "relaytw.keyring", "relaytw.maintenance"),
     ("relaytw.services",),
-    ("relaytw.cli", "relaytw.testing", "relaytw.wiring", "relaytw.recording"),
+    ("relaytw.cli", "relaytw.testing", "relaytw.hooks", "relaytw.wiring", "relaytw.recording"),
     ("relaytw.assembly",),
     ("relaytw.tap",),
 )
