@@ -7,21 +7,24 @@ PYTHON ?= python3
 LIMIT  := 1500
 
 .DEFAULT_GOAL := help
-.PHONY: help run test unit integration lint format bench torture lock mariadb clean
+.PHONY: help run test unit integration e2e lint format bench torture lock mariadb rhino clean
 
 help:  ## list the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/installed  ## install what the relay needs and start it here, in the foreground
 	exec $(BIN)/twistd -n --pidfile= relay $(ARGS)
 
-test: mariadb lint unit integration  ## install what the tests need, then run lint, types and all tests
+test: mariadb rhino lint unit integration e2e  ## install what the tests need, then run lint, types and all tests
 
 unit: $(VENV)/installed-dev  ## tests without a network: in memory, on a clock of their own
 	timeout -k 10 $(LIMIT) $(BIN)/python -m pytest -p no:twisted tests/unit $(TESTARGS)
 
 integration: mariadb $(VENV)/installed-dev  ## tests of a real relay on real sockets and databases
 	timeout -k 10 $(LIMIT) $(BIN)/python -m pytest --reactor=default tests/integration $(TESTARGS)
+
+e2e: rhino $(VENV)/installed-dev  ## tests of the phone's own script in Rhino, with a real relay
+	timeout -k 10 $(LIMIT) $(BIN)/python -m pytest -p no:twisted tests/e2e $(TESTARGS)
 
 lint: $(VENV)/installed-dev  ## ruff and mypy
 	$(BIN)/ruff check .
@@ -44,6 +47,9 @@ lock: $(VENV)/installed-dev  ## choose the newest versions of everything for dev
 
 mariadb:  ## install MariaDB's programs where they are missing; the tests start it themselves
 	sh tools/install-mariadb
+
+rhino:  ## install the JavaScript engine of the app where it is missing; the tests run the phone's script in it
+	sh tools/install-rhino
 
 clean:  ## remove what these commands made, but not the relay's state
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* _trial_temp*

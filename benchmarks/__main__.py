@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmarks import drip, flood, idle, latency, report, throughput
+from benchmarks import drip, flood, idle, journal, latency, report, throughput
 from benchmarks import rows as remembering
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "performance.md"
-ALL = ("throughput", "latency", "flood", "drip", "idle", "rows")
+ALL = ("throughput", "latency", "flood", "drip", "idle", "rows", "journal")
 
 
 def main() -> None:
@@ -34,6 +34,8 @@ def main() -> None:
         rows += report.of_idle(idle.run(print))
     if "rows" in wanted:
         rows += report.of_rows(remembering.run(max(1, rounds // 2), print))
+    if "journal" in wanted:
+        rows += report.of_journal(journal.run(print))
     table = report.table(rows)
     print(f"\n{table}")
     if set(wanted) == set(ALL):

@@ -18,6 +18,7 @@ from benchmarks import rows as remembering
 from benchmarks.drip import Drip
 from benchmarks.flood import Flood
 from benchmarks.idle import Idle
+from benchmarks.journal import Pile
 from benchmarks.latency import Times
 from benchmarks.rows import Rows
 
@@ -105,6 +106,22 @@ def of_idle(one: Idle) -> list[Row]:
         Row("memory of an idle phone", f"{memory / 1024:.1f} KiB", "at most 5 KiB", memory <= 5 * 1024),
         Row("1,000 idle phones", f"{core * 100:.2f} % of a core", "under 2 %", core < 0.02),
     ]
+
+
+def of_journal(pile: Pile) -> list[Row]:
+    """What a million messages leave, and how memory went."""
+    grown = pile.late / pile.early
+    return [
+        Row(
+            f"journal, files of {pile.messages:,} finished messages",
+            f"{pile.segments} ({pile.bytes / 1e6:.0f} MB, at most {pile.most_bytes / 1e6:.0f} MB)",
+            "at most 2", pile.segments <= 2,
+        ),
+        Row(
+            "journal, memory at saturation, last fifth by second",
+            f"{grown:.2f} ({pile.late / 1e6:.0f} MB)", "flat: at most 1.10", grown <= 1.1,
+        ),
+    ]  # fmt: skip
 
 
 def of_rows(runs: dict[str, list[Rows]]) -> list[Row]:

@@ -38,15 +38,17 @@ sync = "{sync}"
 load = ["relaytw.bots.builtin", "benchmarks.handlers"]
 [database]
 {database}
+{extra}
 """
 
 
 class Server:
-    """One server process and the port it listens on."""
+    """One server process, the port it listens on, and where a relay keeps its state."""
 
-    def __init__(self, name: str, port: int, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, name: str, port: int, process: subprocess.Popen[bytes], state: Path) -> None:
         self.name = name
         self.port = port
+        self.state = state
         self._process = process
         self._figures = psutil.Process(process.pid)
 
@@ -102,28 +104,29 @@ def relay(
     ping: float = 30.0,
     keys: Mapping[str, str] = MappingProxyType({}),
     sync: str = "normal",
+    extra: str = "",
 ) -> Iterator[Server]:
-    """A relay as an operator would start it, but for its limits and these keys of `[database]`."""
+    """A relay as an operator would start it, but for its limits, these `[database]` keys, `extra` lines."""
     with tempfile.TemporaryDirectory() as folder:
         port, config = free_port(), Path(folder, "relay.toml")
         database = "\n".join(f'{key} = "{value}"' for key, value in keys.items())
         config.write_text(
             CONFIG.format(
                 mode=mode, secret=SECRET, connections=connections, ping=ping, admin=free_port(),
-                database=database, sync=sync,
+                database=database, sync=sync, extra=extra,
             )
         )  # fmt: skip
         endpoint = f"tcp:{port}:interface=127.0.0.1:backlog=1024"
         twistd = [str(Path(sys.executable).with_name("twistd")), "-n", "--pidfile=", "relay"]
         where = ["--config", str(config), "--state-dir", f"{folder}/state", "--listen", endpoint]
-        yield from _running(mode, port, [*twistd, *where])
+        yield from _running(mode, port, [*twistd, *where], Path(folder, "state"))
 
 
-def _running(name: str, port: int, arguments: list[str]) -> Iterator[Server]:
+def _running(name: str, port: int, arguments: list[str], state: Path = ROOT) -> Iterator[Server]:
     process = subprocess.Popen(  # noqa: S603 (our own servers)
         arguments, cwd=ROOT, stdout=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": str(ROOT)}
     )
-    server = Server(name, port, process)
+    server = Server(name, port, process, state)
     try:
         server.await_start()
         yield server

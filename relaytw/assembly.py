@@ -45,10 +45,14 @@ from relaytw.services.housekeeping import Sweeps
 from relaytw.services.journalling import JournalIntake
 from relaytw.services.listener import Listener
 from relaytw.services.live_settings import Applier, LiveSettings
+from relaytw.services.lost_replies import LostReplies
 from relaytw.services.machine import MachineService, ThisMachine
 from relaytw.services.ordered import OrderedServices
+from relaytw.services.outcomes import Outcomes
 from relaytw.services.pings import Pings
+from relaytw.services.post import Post
 from relaytw.services.redelivery import Redelivery, RedeliverySettings
+from relaytw.services.room_names import RoomNames
 from relaytw.services.sessions import Sessions
 from relaytw.services.state_folder import StateFolder
 from relaytw.store.database import TransactionService
@@ -167,9 +171,25 @@ class _Assembly:
         config, reactor, metrics, now = self.config, self.reactor, self.metrics, self.now
         audit = self.audit
         self.journal = wiring.journal(config, reactor, metrics, self.gate, now, in_thread)
-        self.outbox = wiring.outbox(config, reactor, metrics, now, self.journal)
-        self.intake = wiring.intake(config, metrics, self.journal)
         self.dead_letters = DeadLetters(self.database, reactor, metrics, config.journal.dead_letters)
+        self.outcomes = Outcomes()
+        names = RoomNames(self.database, metrics, config.limits.room_names)
+        self.outbox = wiring.outbox(
+            config,
+            reactor,
+            metrics,
+            now,
+            self.journal,
+            LostReplies(self.dead_letters, now),
+            self.outcomes,
+            names,
+        )
+        self.approvals.effects.room_named = names.heard
+        self.intake = wiring.intake(config, metrics, self.journal)
+        self.trace = wiring.trace_log(config, reactor, metrics, now, in_thread)
+        if self.trace is not None:
+            self.intake.trace = self.trace.message
+            self.outbox.tell(self.trace.reply)
         self.records = records(
             config, reactor, now, self.database, metrics, machine=self.machine, busy=self.reach.busy,
             forgotten=lambda actor, detail: audit.note(audit.act(actor, "forget", detail=detail)),
@@ -195,11 +215,12 @@ class _Assembly:
             context=self.reach, metrics=self.metrics, chat_log=self.records.chat_log,
             text_chars=limits.text_chars, admins=config.auth.admins, direct=config.relay.mode == "direct",
             now=now, new_id=wiring.trace_ids(), settings_of=settings_of,
+            memory=wiring.memory(config, self.journal, now), dead_letters=self.dead_letters,
         )  # fmt: skip
         self.pings = Pings(reactor, self.random, interval=config.ping.interval, jitter=config.ping.jitter)
         self.sessions = wiring.sessions(
             config, reactor, self.approvals, self.gate, self.pings, self.intake, self.acceptance,
-            self.outbox, self.metrics, self.settings, self.keeper, self.records.ping_log, now,
+            self.outbox, self.metrics, self.settings, self.keeper, self.records.ping_log, self.keys, now,
         )  # fmt: skip
         self._join()
 
@@ -241,6 +262,10 @@ class _Assembly:
             secrets=wiring.secrets(
                 config, self.reactor, self.keys, self.gate, self.sessions, self.audit, now
             ),
+            outbox=Post(
+                outbox=self.outbox, outcomes=self.outcomes, approvals=self.approvals, audit=self.audit,
+                clock=self.reactor, now=now, new_id=wiring.trace_ids(), trace=self.trace,
+            ),
             books=Books(self.journal, self.redelivery, self.dead_letters), now=now,
             webhooks=self.webhooks.rows if self.webhooks is not None else tuple,
         )  # fmt: skip
@@ -255,6 +280,7 @@ class _Assembly:
             self.database,
             self.journal,
             self.dead_letters,
+            self.trace,
             self.audit,
             self.approvals,
             *self.records.services,
@@ -330,7 +356,7 @@ def _forgetters(journal: Journal | None, dead_letters: DeadLetters) -> list[Forg
 def _said_by(user_hash: str) -> Callable[[bytes], bool]:
     def said_by(line: bytes) -> bool:
         try:
-            packet, _ = wire.decode_first(line)
+            packet = wire.decode_kept(line)
         except BadLine:
             return False
         return isinstance(packet, Chat) and packet.user_hash == user_hash

@@ -28,6 +28,13 @@ class BadLine(PeerError):
         super().__init__(code, why)
 
 
+class BrokenSeal(BadLine):
+    """A line is not what its writer sealed, or not the next one: the connection cannot be trusted further."""
+
+    def __init__(self, code: ErrorCode, why: str) -> None:
+        super().__init__(why, code)
+
+
 class Refused(PeerError):
     """The gate does not let this packet in."""
 

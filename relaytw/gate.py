@@ -8,7 +8,6 @@ packet written to a dead socket comes again over the next one.
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -17,8 +16,9 @@ from twisted.internet.defer import Deferred
 
 from relaytw.errors import Refused
 from relaytw.messages import Auth, Chat, ClientKey, ErrorCode, Handshake, Status
+from relaytw.seen import Pass, Seen
 from relaytw.settings import USUAL_ROOM, RoomSettings
-from relaytw.signers import UNSIGNED, Use
+from relaytw.signers import Use
 from relaytw.twins import Recent
 
 #: How often, in seconds, a client's oldest message ids are looked at.
@@ -129,36 +129,6 @@ class GateSettings:
     twin_window: float = 1.0
 
 
-class _Seen:
-    """What was seen of one client: signatures and message ids."""
-
-    __slots__ = ("floor", "forgotten", "ids", "previous", "serial", "signatures", "trim_at")
-
-    def __init__(self) -> None:
-        self.signatures: OrderedDict[int, tuple[int, float, int]] = OrderedDict()
-        self.ids: OrderedDict[str, float] = OrderedDict()
-        self.trim_at = 0.0
-        self.forgotten = False
-        self.floor = 0
-        self.serial = 0
-        self.previous = 0
-
-
-class Pass:
-    """What the gate gives a connection at its handshake; `signature` is what it remembers of the last one."""
-
-    __slots__ = ("client", "device", "seen", "serial", "signature", "use", "verifier")
-
-    def __init__(self, client: ClientKey, device: Device, verifier: Verifier, serial: int) -> None:
-        self.client = client
-        self.device = device
-        self.verifier = verifier
-        self.serial = serial
-        self.signature = 0
-        self.seen: _Seen | None = None
-        self.use = UNSIGNED
-
-
 class Gate:
     """Decides about packets.  `now` gives seconds since the epoch."""
 
@@ -174,7 +144,7 @@ class Gate:
         self._keys = keys
         self._settings = settings
         self._now = now
-        self._seen: dict[ClientKey, _Seen] = {}
+        self._seen: dict[ClientKey, Seen] = {}
         self._recent = Recent(settings.twin_window, settings.total)
         self._remembered = 0
         self._serials = 0
@@ -196,6 +166,19 @@ class Gate:
         """A pass for a new connection of this device."""
         self._serials += 1
         return Pass(device.client, device, self._keys.verifier_for(device.client.bot), self._serials)
+
+    def admit(self, device: Device, uuid: str, secret: int) -> Pass:
+        """A pass for a connection whose lines are sealed, with this secret of its bot, by its index.
+
+        Raises `Refused` when the device was approved with another uuid.
+        """
+        pass_ = self.issue(device)
+        pass_.sealed = True
+        if device.uuid != uuid:
+            self._pin(device, uuid)
+        pass_.use = self._keys.signed(device.client, secret)
+        pass_.use.at = self._now()
+        return pass_
 
     def vouched(self, auth: Auth) -> bool:
         """Is this the valid signature of a device that is, or may at once be, approved?
@@ -221,7 +204,7 @@ class Gate:
         may have been read off the wire.
         """
         if auth is None:
-            if self._settings.required:
+            if self._settings.required and not pass_.sealed:
                 raise Refused(ErrorCode.NO_AUTH, "the packet has no auth; update the script or its secret")
             return True
         client = pass_.client
@@ -266,7 +249,7 @@ class Gate:
         if seen is None or seen.forgotten:
             seen = self._adopt(pass_)
         now = self._now()
-        name = f"{chat.channel_id}:{chat.log_id}" if chat.log_id else _digest(line)
+        name = chat.id or (f"{chat.channel_id}:{chat.log_id}" if chat.log_id else _digest(line))
         ids, settings = seen.ids, self._settings
         at = ids.get(name)
         if at is not None:
@@ -279,7 +262,8 @@ class Gate:
         self._remembered += 1
         if now >= seen.trim_at or len(ids) > settings.per_client or self._remembered > settings.total:
             self._trim_ids(seen, now)
-        return None if self._recent.is_twin(pass_.client, chat, now) else name
+        twin = not chat.id and self._recent.is_twin(pass_.client, chat, now)
+        return None if twin else name
 
     def remember(
         self, client: ClientKey, name: str, at: float, *, serial: int, signature: int, signed_at: int
@@ -292,7 +276,7 @@ class Gate:
         self._serials = max(self._serials, serial)
         seen = self._seen.get(client)
         if seen is None:
-            seen = self._seen[client] = _Seen()
+            seen = self._seen[client] = Seen()
         if serial > seen.serial:
             seen.previous, seen.serial = seen.serial, serial
         if now - at <= settings.ttl:
@@ -378,7 +362,7 @@ class Gate:
             return False
         raise Refused(ErrorCode.REPLAY, "this signature was already used on another connection")
 
-    def _evict_signature(self, seen: _Seen) -> None:
+    def _evict_signature(self, seen: Seen) -> None:
         over = len(seen.signatures) > self._settings.per_client or self._remembered > self._settings.total
         if over and len(seen.signatures) > 1:
             # What is forgotten early must not be acceptable again: raise the lowest timestamp taken.
@@ -386,21 +370,21 @@ class Gate:
             self._remembered -= 1
             seen.floor = max(seen.floor, timestamp)
 
-    def _trim_signatures(self, seen: _Seen, before: float) -> None:
+    def _trim_signatures(self, seen: Seen, before: float) -> None:
         while seen.signatures and next(iter(seen.signatures.values()))[1] < before:
             seen.signatures.popitem(last=False)
             self._remembered -= 1
 
-    def _adopt(self, pass_: Pass) -> _Seen:
+    def _adopt(self, pass_: Pass) -> Seen:
         seen = self._seen.get(pass_.client)
         if seen is None:
-            seen = self._seen[pass_.client] = _Seen()
+            seen = self._seen[pass_.client] = Seen()
         pass_.seen = seen
         return seen
 
     # -- message ids
 
-    def _trim_ids(self, seen: _Seen, now: float) -> None:
+    def _trim_ids(self, seen: Seen, now: float) -> None:
         ids, limit = seen.ids, self._settings.per_client
         oldest = now - self._settings.ttl
         while ids and (

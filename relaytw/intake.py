@@ -31,15 +31,19 @@ class Reader(Protocol):
 
 
 class Account:
-    """What one connection has sent that is not finished: messages, and bytes of their lines."""
+    """What one connection has sent that is not finished: messages, and bytes of their lines.
 
-    __slots__ = ("bytes", "messages", "paused", "reader")
+    `ended` is told the id of each message that has ended, if anybody wants to know.
+    """
+
+    __slots__ = ("bytes", "ended", "messages", "paused", "reader")
 
     def __init__(self, reader: Reader) -> None:
         self.reader = reader
         self.messages = 0
         self.bytes = 0
         self.paused = False
+        self.ended: Callable[[str], None] | None = None
 
 
 class Job:
@@ -47,12 +51,12 @@ class Job:
 
     For a journal there are the phone's `line`, and what the gate remembers of its signature: the `serial`
     of its connection, `signature` (0 without one) and when it was made, in ms.  `number` is what a journal
-    knows it by, 0 if it does not.
+    knows it by, 0 if it does not; `started_at` is when its handler was given it.
     """
 
     __slots__ = (
         "accepted_at", "account", "lane", "line", "message", "number", "serial", "signature", "signed_at",
-        "size",
+        "size", "started_at",
     )  # fmt: skip
 
     def __init__(
@@ -77,6 +81,7 @@ class Job:
         self.account = account
         self.size = size
         self.accepted_at = at
+        self.started_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +103,16 @@ class Intake(Protocol):
     def charge(self, job: Job) -> None:
         """Put a message on its connection's account; stops the reader when the account is full."""
 
-    def accept(self, jobs: Sequence[Job], dispatch: Callable[[Sequence[Job]], None]) -> None:
-        """Accept a batch and then dispatch it; in between a journal writes it down."""
+    def accept(
+        self,
+        jobs: Sequence[Job],
+        dispatch: Callable[[Sequence[Job]], None],
+        durable: Callable[[], None] | None = None,
+    ) -> None:
+        """Accept a batch and then dispatch it; in between a journal writes it down.
+
+        `durable` is called once the batch, and all that was accepted before, is as safe as it will be.
+        """
 
     def started(self, job: Job) -> None:
         """A message that an earlier run may have started is given to its handler."""
@@ -121,6 +134,9 @@ class Intake(Protocol):
 
 class MemoryIntake:
     """Accepted messages live as long as the process."""
+
+    #: Is told of every message that leaves its account, if anybody wants to know.
+    trace: Callable[[Job], None] | None = None
 
     def __init__(self, settings: IntakeSettings, paused: Callable[[], None]) -> None:
         self._settings = settings
@@ -157,9 +173,16 @@ class MemoryIntake:
             self._paused()
             account.reader.stop_reading()
 
-    def accept(self, jobs: Sequence[Job], dispatch: Callable[[Sequence[Job]], None]) -> None:
+    def accept(
+        self,
+        jobs: Sequence[Job],
+        dispatch: Callable[[Sequence[Job]], None],
+        durable: Callable[[], None] | None = None,
+    ) -> None:
         """Accepted is what is in memory: dispatch it."""
         dispatch(jobs)
+        if durable is not None:
+            durable()
 
     def started(self, job: Job) -> None:
         """Nobody counts deliveries in memory."""
@@ -170,6 +193,8 @@ class MemoryIntake:
 
     def finish(self, job: Job) -> None:
         """A message is finished: it leaves its account, whose reader may go on."""
+        if self.trace is not None:
+            self.trace(job)
         account = job.account
         account.messages -= 1
         account.bytes -= job.size

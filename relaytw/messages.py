@@ -27,6 +27,7 @@ class Dialect(StrEnum):
 
     V32 = "3.2"
     V33 = "3.3"
+    V40 = "4.0"
 
 
 class Status(StrEnum):
@@ -54,12 +55,15 @@ class ErrorCode(StrEnum):
     HANDSHAKE_TIMEOUT = "handshake_timeout"
     BAD_HANDSHAKE = "bad_handshake"
     UNKNOWN_DIALECT = "unknown_dialect"
+    UNSUPPORTED_VERSION = "unsupported_version"
     BAD_LINE = "bad_line"
+    BAD_CHAT = "bad_chat"
     LINE_TOO_LONG = "line_too_long"
     TEXT_TOO_LONG = "text_too_long"
     NO_AUTH = "no_auth"
     WRONG_IDENTITY = "wrong_identity"
     BAD_SIGNATURE = "bad_signature"
+    BAD_SEQUENCE = "bad_sequence"
     UNKNOWN_BOT = "unknown_bot"
     STALE = "stale"
     REPLAY = "replay"
@@ -77,10 +81,12 @@ class CloseReason(StrEnum):
     HANDSHAKE_TIMEOUT = "handshake_timeout"
     BAD_HANDSHAKE = "bad_handshake"
     UNKNOWN_DIALECT = "unknown_dialect"
+    UNSUPPORTED_VERSION = "unsupported_version"
     HELD_TOO_MUCH = "held_too_much"
     LINE_TOO_LONG = "line_too_long"
     BAD_LINES = "bad_lines"
     BAD_SIGNATURE = "bad_signature"
+    BROKEN_SEAL = "broken_seal"
     WRONG_IDENTITY = "wrong_identity"
     NOT_APPROVED = "not_approved"
     PENALTY = "penalty"
@@ -113,6 +119,24 @@ class Handshake(NamedTuple):
         return ClientKey(self.bot, self.device)
 
 
+class Hello(NamedTuple):
+    """A 4.0 phone's introduction.  It proves nothing either; the seal of the line after the challenge does.
+
+    `versions` are the major versions it speaks, `uuid` its installation, `nonce` 16 random bytes,
+    `resume` the id of the last reply that it has acknowledged.
+    """
+
+    versions: tuple[int, ...]
+    handshake: Handshake
+    uuid: str
+    nonce: bytes
+    resume: str | None
+
+
+class Proof(NamedTuple):
+    """The line whose seal shows that a 4.0 phone knows the secret."""
+
+
 class Auth(NamedTuple):
     """The `auth` object of a packet: identity, time and signature.  `timestamp` is in ms (UTC)."""
 
@@ -128,7 +152,10 @@ class Auth(NamedTuple):
 
 
 class Chat(NamedTuple):
-    """One chat message as a phone sent it.  `timestamp` is the phone's own wall time, as sent."""
+    """One chat message as a phone sent it.  `timestamp` is the phone's own wall time, as sent.
+
+    In 4.0 alone the phone has named it: `id`; it was heard `age_ms` ago, and may have been `resent`.
+    """
 
     room: str
     text: str
@@ -140,6 +167,9 @@ class Chat(NamedTuple):
     is_mention: bool
     timestamp: str
     auth: Auth | None
+    id: str = ""
+    age_ms: int = 0
+    resent: bool = False
 
 
 class Monitoring(NamedTuple):
@@ -160,6 +190,30 @@ class Pong(NamedTuple):
     auth: Auth | None
 
 
+class Typed(NamedTuple):
+    """A 4.0 phone has typed these replies out."""
+
+    ids: tuple[str, ...]
+    auth: None = None
+
+
+class CouldNot(NamedTuple):
+    """A 4.0 phone cannot type this reply; `code` and `why` say what is wrong."""
+
+    id: str
+    code: str
+    why: str
+    auth: None = None
+
+
+class Unacceptable(NamedTuple):
+    """A 4.0 phone's chat that can never be accepted, as `why` says."""
+
+    id: str
+    why: str
+    auth: None = None
+
+
 class Unknown(NamedTuple):
     """A well-formed packet of an event the relay does not know: logged and ignored."""
 
@@ -167,7 +221,9 @@ class Unknown(NamedTuple):
     auth: Auth | None
 
 
-Packet = Handshake | Chat | Pong | Unknown
+#: What a phone says of replies, and chat that is none.
+Receipt = Typed | CouldNot | Unacceptable
+Packet = Handshake | Hello | Proof | Chat | Pong | Receipt | Unknown
 
 
 class Text(NamedTuple):
@@ -296,7 +352,7 @@ class Message:
     `id` is the same for every delivery of the same message, `trace` follows it through the logs,
     `received_at` is in seconds since the epoch, `redelivered` says that an earlier delivery did
     not finish, `over` that its handler has ended, `chat_log` how much of its answers the chat log
-    gets.  It carries the client's key, never a transport.
+    gets, `said` how many replies it has got so far.  It carries the client's key, never a transport.
     """
 
     id: str
@@ -315,6 +371,7 @@ class Message:
     context: Context = field(repr=False, compare=False)
     over: bool = field(default=False, repr=False, compare=False)
     chat_log: str = field(default="metadata", repr=False, compare=False)
+    said: int = field(default=0, repr=False, compare=False)
 
     @property
     def bot(self) -> str:

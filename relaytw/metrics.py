@@ -42,16 +42,18 @@ class Metrics:
 
     `decode` is observed once a read batch (its mean per line), `wait` from acceptance to the
     handler's start, `process` from there to its end, `send` from a reply's creation to its write.
+    `replies_again` counts those of `replies_sent` that did not end with being written: phones that
+    acknowledge were given them, or they had ended before.
     """
 
     __slots__ = (
         "accepted", "answered", "approval_errors", "closes", "connects", "dead_letters", "decode",
         "duplicates", "errors", "failed", "finished", "journal_bad_records", "journal_errors",
-        "late_answers", "lines", "lookups_unanswered", "muted", "overlong_texts", "paused", "pauses",
-        "pings", "pongs", "process", "redelivered", "replies_cut", "replies_dropped", "replies_sent",
-        "restricted", "room_refused", "rows_dropped", "rows_refused", "rows_written", "send", "stalls",
-        "takeovers", "timed_out", "unhandled", "unknown_events", "wait", "webhook_calls", "webhook_failures",
-        "webhook_retries",
+        "late_answers", "lines", "lookups_unanswered", "muted", "outcomes", "overlong_texts", "paused",
+        "pauses", "pings", "pongs", "process", "redelivered", "replies_again", "replies_cut",
+        "replies_dropped", "replies_renamed", "replies_sent", "restricted", "room_refused", "rows_dropped",
+        "rows_refused", "rows_written", "send", "stalls", "takeovers", "timed_out", "unhandled",
+        "unknown_events", "wait", "webhook_calls", "webhook_failures", "webhook_retries",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -85,8 +87,11 @@ class Metrics:
         self.stalls = 0
         self.pauses = 0
         self.replies_sent = 0
+        self.replies_again = 0
         self.replies_cut = 0
+        self.replies_renamed = 0
         self.replies_dropped: Counter[str] = Counter()
+        self.outcomes: Counter[str] = Counter()
         self.rows_written: Counter[str] = Counter()
         self.rows_dropped: Counter[str] = Counter()
         self.rows_refused: Counter[str] = Counter()
@@ -97,3 +102,8 @@ class Metrics:
         self.wait = Histogram()
         self.process = Histogram()
         self.send = Histogram()
+
+    @property
+    def sent_unconfirmed(self) -> int:
+        """How many replies ended with being written, and nobody can say whether they have arrived."""
+        return self.replies_sent - self.replies_again + self.outcomes["sent-unconfirmed"]

@@ -32,7 +32,7 @@ from relaytw.protocols.wire.phone import (
 #: The longest line a phone takes, in bytes: room for several photos.
 LINE_BYTES = 64 * 1024 * 1024
 CLIENT_TYPE = "MessengerBotR"
-VERSIONS = {Dialect.V32: "3.2.2", Dialect.V33: "3.3.3"}
+VERSIONS = {Dialect.V32: "3.2.2", Dialect.V33: "3.3.3", Dialect.V40: "4.0.0"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,15 +134,16 @@ class SimulatedPhone(Protocol):
         self._rooms.add(room)
         stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(now))
         log_id = f"{int(now * 1000)}{self.said:06d}"
-        chat = Chat(
-            room, text, sender, channel_id, log_id, user_hash, True, False, stamp, self.identity.auth(now)
-        )
-        self._write(encode_chat(self.identity.dialect, chat, self.identity.bot))
+        self._send(Chat(room, text, sender, channel_id, log_id, user_hash, True, False, stamp, None))
 
     def hang_up(self) -> None:
         """Close the connection after what was said is written."""
         transport: Any = self.transport
         transport.loseConnection()
+
+    def _send(self, chat: Chat) -> None:
+        auth = self.identity.auth(self._now())
+        self._write(encode_chat(self.identity.dialect, chat._replace(auth=auth), self.identity.bot))
 
     def _hear(self, packet: HandshakeComplete | ErrorPacket | PingPacket | ReplyPacket) -> None:
         match packet:

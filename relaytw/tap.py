@@ -19,6 +19,7 @@ from relaytw.assembly import assemble
 from relaytw.config import Config
 from relaytw.config import load as load_config
 from relaytw.errors import ConfigError
+from relaytw.services.supervisor import supervisor
 
 
 class Options(usage.Options):
@@ -95,6 +96,9 @@ def makeService(options: Options) -> IService:
         relay = assemble(options.config, reactor)
     except ConfigError as error:
         raise SystemExit(f"relay: {error}") from error
+    manager = supervisor(os.environ, reactor, os.getpid())
+    if manager is not None:
+        manager.setServiceParent(relay)
     _calm_collector()
     return relay
 

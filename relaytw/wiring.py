@@ -7,6 +7,7 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 from random import SystemRandom
+from secrets import token_bytes
 from typing import Any
 
 from twisted.internet.threads import deferToThreadPool
@@ -23,27 +24,33 @@ from relaytw.gate import Gate, GateSettings
 from relaytw.intake import IntakeSettings, Job, MemoryIntake
 from relaytw.keyring import Keyring
 from relaytw.lanes import Lanes
-from relaytw.messages import ClientKey, PhoneInfo, Reply
+from relaytw.messages import ClientKey, PhoneInfo
 from relaytw.metrics import Metrics
-from relaytw.outbox import Outbox, OutboxSettings
+from relaytw.outbox import Outbox, OutboxSettings, PacingSettings
 from relaytw.penalty import PenaltyBox, PenaltySettings
 from relaytw.permits import Permits
 from relaytw.protocols import wire
 from relaytw.protocols.conversation import Conversation, SessionLimits
 from relaytw.registry import Registry
-from relaytw.services.acceptance import Acceptance
+from relaytw.services.acceptance import Acceptance, Memory
 from relaytw.services.approvals import Approvals, ApprovalSettings
 from relaytw.services.audit import AuditWriter
 from relaytw.services.bot_settings import KeeperSettings, SettingsKeeper
+from relaytw.services.challenges import Challenges
 from relaytw.services.closes import Closes
 from relaytw.services.journalling import JournalIntake
 from relaytw.services.live_settings import LiveSettings
+from relaytw.services.lost_replies import LostReplies
 from relaytw.services.monitors import PingRecord
+from relaytw.services.outcomes import Outcomes
 from relaytw.services.pings import Pings
 from relaytw.services.preparing import MediaSettings, Preparer
+from relaytw.services.room_names import RoomNames
 from relaytw.services.secrets import SecretKeeper
 from relaytw.services.sessions import HouseSettings, Sessions, Stages
 from relaytw.services.threads import BlockingPool
+from relaytw.services.trace_log import TraceLog
+from relaytw.services.welcoming import Welcome
 from relaytw.signers import Signers
 from relaytw.store.connections import ConnectionSettings, make_pool
 from relaytw.store.database import Database, Transactions, Unfit
@@ -53,9 +60,9 @@ from relaytw.store.segments import paths
 from relaytw.store.startcheck import StartCheck, first_check
 from relaytw.store.syncing import InThread
 from relaytw.store.times import WallClock
+from relaytw.store.trace_files import TraceFiles
 from relaytw.store.urls import parse as parse_url
 
-_log = Logger(namespace="relaytw.outbox")
 _log_journal = Logger(namespace="relaytw.journal")
 
 
@@ -108,10 +115,6 @@ def trace_ids() -> Callable[[], str]:
     prefix = f"{SystemRandom().getrandbits(32):08x}"
     numbers = count(1)
     return lambda: f"{prefix}-{next(numbers)}"
-
-
-def _log_dropped(reply: Reply, why: str) -> None:
-    _log.warn("a reply to {client} is dropped: {why}", client=reply.client, why=why, trace=reply.trace)
 
 
 def keyring(config: Config, credentials: Credentials) -> Keyring:
@@ -199,10 +202,17 @@ def journal(
 
 
 def outbox(
-    config: Config, reactor: Any, metrics: Metrics, now: Callable[[], float], journal: Journal | None
+    config: Config,
+    reactor: Any,
+    metrics: Metrics,
+    now: Callable[[], float],
+    journal: Journal | None,
+    lost: LostReplies,
+    outcomes: Outcomes,
+    names: RoomNames,
 ) -> Outbox:
     """What keeps replies until a phone has them."""
-    limits = config.limits
+    limits, pace = config.limits, config.pacing
     settings = OutboxSettings(
         per_client=limits.outbox_per_client,
         bytes=limits.outbox_bytes,
@@ -217,12 +227,30 @@ def outbox(
         encode=partial(wire.encode_reply, timezone=config.relay.timezone),
         settings=settings,
         metrics=metrics,
-        dropped=_log_dropped,
+        dropped=lost.note,
+        settled=outcomes.settled,
         ledger=journal,
+        addresses=names,
+        pacing=PacingSettings(pace.phone_per_minute, pace.phone_burst, pace.room_per_minute, pace.room_burst),
     )
+    names.troubled = made.troubled
     if journal is not None:
         journal.ask(made)
     return made
+
+
+def trace_log(
+    config: Config, reactor: Any, metrics: Metrics, now: Callable[[], float], in_thread: InThread | None
+) -> TraceLog | None:
+    """What remembers the stages of messages; None where nothing does."""
+    keys, pool = config.trace, None
+    if not keys.days:
+        return None
+    if in_thread is None:
+        pool = DaemonThreads(0, 1, "trace")
+        in_thread = partial(deferToThreadPool, reactor, pool)
+    files = TraceFiles(Path(config.relay.state_dir, "trace"), keys.max_bytes, keys.days, now)
+    return TraceLog(reactor, files, in_thread, pool, now, metrics)
 
 
 def intake(config: Config, metrics: Metrics, journal: Journal | None) -> MemoryIntake:
@@ -238,6 +266,11 @@ def intake(config: Config, metrics: Metrics, journal: Journal | None) -> MemoryI
     if journal is None:
         return MemoryIntake(settings, paused)
     return JournalIntake(settings, paused, journal)
+
+
+def memory(config: Config, journal: Journal | None, now: Callable[[], float]) -> Memory:
+    """How far the relay remembers what 4.0 phones have said; without a journal no further than its start."""
+    return Memory(config.dedup.ttl, now() if journal is None else 0.0, config.journal.max_age)
 
 
 def lanes(config: Config, settings: LiveSettings) -> Lanes[Job]:
@@ -304,6 +337,7 @@ def sessions(
     settings: LiveSettings,
     keeper: SettingsKeeper,
     ping_log: PingRecord,
+    keys: Keyring,
     now: Callable[[], float],
 ) -> Sessions:
     """Everybody's conversations, joined to the stages they ask."""
@@ -320,9 +354,12 @@ def sessions(
     )
     penalties = PenaltyBox(box, reactor.seconds())
     registry: Registry[Conversation] = Registry(limits.provisional_per_client)
+    version = f"relaytw {__version__}"
+    challenges = Challenges(lambda bot: keys.ring_of(bot).secrets, token_bytes, version, metrics, now)
     stages = Stages(
         admission, penalties, approvals, gate, registry, pings, intake, acceptance, outbox, Closes(), metrics,
-        ping_log, settings.settings_of, keeper.seen,
+        ping_log, challenges, Welcome(approvals, version, limits.text_chars), settings.settings_of,
+        keeper.seen,
     )  # fmt: skip
     return Sessions(
         clock=reactor,
@@ -340,5 +377,4 @@ def sessions(
             limits.bad_packets,
         ),
         stages=stages,
-        server_version=f"relaytw {__version__}",
     )

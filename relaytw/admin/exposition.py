@@ -15,13 +15,14 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from relaytw.admin.view import Overview, RelayView
-from relaytw.messages import CloseReason, ErrorCode
+from relaytw.messages import CloseReason, ErrorCode, Outcome
 from relaytw.metrics import ROW_TABLES, Histogram, Metrics
 
 _LABELS: dict[str, tuple[str, tuple[str, ...]]] = {
     "closes": ("reason", tuple(CloseReason)),
     "errors": ("code", tuple(ErrorCode)),
     "dead_letters": ("reason", ("max_deliveries", "too_old", "unreadable")),
+    "outcomes": ("outcome", tuple(one for one in Outcome if one is not Outcome.WAITING)),
     "replies_dropped": ("reason", ()),
     "webhook_failures": (
         "reason",
@@ -38,7 +39,7 @@ _COUNTED = {
     "approval_errors": "Times the approvals could not be read from the database, or written to it.",
     "closes": "Connections ended or refused.",
     "connects": "TCP connections accepted.",
-    "dead_letters": "Messages that are not run any more.",
+    "dead_letters": "Messages that are not run any more, and replies that are not written any more.",
     "decode": "Seconds to decode a line (mean of its read batch).",
     "duplicates": "Messages recognised as sent before, and not run.",
     "errors": "Error packets sent to phones.",
@@ -50,6 +51,7 @@ _COUNTED = {
     "lines": "Lines read from phones.",
     "lookups_unanswered": "Devices and rooms that were looked up and not answered in time.",
     "muted": "Messages of muted rooms, taken in and not run.",
+    "outcomes": "Replies that have ended, by what is known of them.",
     "overlong_texts": "Chat texts too long to be handled.",
     "paused": "Messages of paused bots, taken in and not run.",
     "pauses": "Times a connection stopped being read to let its backlog drain.",
@@ -57,8 +59,10 @@ _COUNTED = {
     "pongs": "Pongs received.",
     "process": "Seconds from the start of a handler to its end.",
     "redelivered": "Messages given to their handler again after a restart.",
+    "replies_again": "Replies written to phones that acknowledge, and those that had been written before.",
     "replies_cut": "Replies cut to the longest text a phone takes.",
-    "replies_dropped": "Replies that never reached a phone.",
+    "replies_dropped": "Replies that were given up, by the reason.",
+    "replies_renamed": "Texts that went to a new name of their room.",
     "replies_sent": "Replies written to a phone.",
     "restricted": "Messages of devices that are not approved.",
     "room_refused": "Messages of rooms that are not approved.",
@@ -112,7 +116,11 @@ class RelayCollector(Collector):
         """Every figure of the relay as it is now."""
         yield from _gauges(self._view.overview(), ready=self._view.ready() is None)
         for name in self._metrics.__slots__:
-            yield _counted(name, getattr(self._metrics, name))
+            value = getattr(self._metrics, name)
+            if name == "outcomes":
+                # Most replies end unsaid; how many is computed.
+                value = Counter({**value, Outcome.SENT: self._metrics.sent_unconfirmed})
+            yield _counted(name, value)
 
 
 def exposition(view: RelayView, metrics: Metrics) -> CollectorRegistry:

@@ -15,6 +15,7 @@ from relaytw import __version__
 from relaytw.admin.exposition import exposition, render
 from relaytw.admin.journal import DeadLetter, DeadLetterId, Journal
 from relaytw.admin.openapi import document
+from relaytw.admin.outbox_routes import OutboxApi
 from relaytw.admin.problems import Problem
 from relaytw.admin.routes import Reply, Route
 from relaytw.admin.secret_routes import SecretsApi
@@ -76,6 +77,7 @@ class AdminApi:
             Route("POST", "/api/v1/penalties/lift", self.lift_penalty, Client, Client, act=True),
             Route("POST", "/api/v1/forget", self.forget, Person, Forgotten, act=True),
             *SecretsApi(self._view.secrets).routes(),
+            *OutboxApi(self._view.outbox).routes(),
             Route("GET", "/api/v1/journal", self.journal, returns=Journal),
             Route("GET", "/api/v1/dead-letters", self.dead_letters, returns=Listing[DeadLetter]),
             Route("POST", "/api/v1/dead-letters/requeue", self.requeue, DeadLetterId, DeadLetterId, act=True),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
+from relaytw.admin.outbox import OutboxView
 from relaytw.admin.secrets import SecretsView
 from relaytw.messages import ClientKey, CloseReason, PhoneInfo, Status
 from relaytw.settings import USUAL_ROOM, BotSettings, RoomSettings
@@ -191,6 +192,10 @@ class RelayView(Protocol):
     @property
     def secrets(self) -> SecretsView:
         """The secrets that phones sign with."""
+
+    @property
+    def outbox(self) -> OutboxView:
+        """Replies that have not ended."""
 
     def ready(self) -> str | None:
         """None when phones are served, else a sentence on why not."""

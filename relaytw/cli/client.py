@@ -12,6 +12,7 @@ import click
 import msgspec
 
 from relaytw.admin.journal import DeadLetter, DeadLetterId, Journal
+from relaytw.admin.outbox import Dropped, DropReplies, Held, HeldReply, SendText, Sent, Trace
 from relaytw.admin.secrets import RetireSecret, SecretRetired, SecretRotated, SecretsStatus
 from relaytw.admin.shapes import (
     MOST_ON_A_PAGE,
@@ -166,6 +167,27 @@ class AdminClient:
         """Forget a message that was given up."""
         self._post("/api/v1/dead-letters/drop", DeadLetterId(number))
 
+    def outbox(self) -> list[Held]:
+        """For whom replies wait, and how many."""
+        return self._get("/api/v1/outbox", Listing[Held]).items
+
+    def held_for(self, bot: str, device: str) -> list[HeldReply]:
+        """What waits for one phone, or for its acknowledgement."""
+        query = urlencode({"bot": bot, "device": device}, quote_via=quote)
+        return self._get(f"/api/v1/outbox/replies?{query}", Listing[HeldReply]).items
+
+    def drop_replies(self, wanted: DropReplies) -> int:
+        """Drop replies; how many."""
+        return self._read(self._post("/api/v1/outbox/drop", wanted), Dropped).replies
+
+    def trace(self, name: str) -> Trace:
+        """What is known of a message and its replies."""
+        return self._get(f"/api/v1/trace?{urlencode({'id': name}, quote_via=quote)}", Trace)
+
+    def send(self, wanted: SendText) -> Sent:
+        """Send a text, and say what has become of it."""
+        return self._read(self._post("/api/v1/send", wanted, wanted.wait), Sent)
+
     def forget(self, user_hash: str) -> Forgotten:
         """Delete some of what a person said and was answered; to be asked again while there is more."""
         return self._read(self._post("/api/v1/forget", Person(user_hash)), Forgotten)
@@ -206,14 +228,14 @@ class AdminClient:
                 "is it a relay, and of the same version?"
             ) from error
 
-    def _post(self, path: str, body: msgspec.Struct) -> bytes:
+    def _post(self, path: str, body: msgspec.Struct, patience: float = 0.0) -> bytes:
         try:
             data = msgspec.json.encode(body)
         except UnicodeEncodeError as error:
             raise AdminError("the names given are not valid text") from error
-        return self._ask("POST", path, data)
+        return self._ask("POST", path, data, patience)
 
-    def _ask(self, method: str, path: str, body: bytes | None) -> bytes:
+    def _ask(self, method: str, path: str, body: bytes | None, patience: float = 0.0) -> bytes:
         headers = {"Content-Type": "application/json"} if body is not None else {}
         if self._target.token is not None:
             headers["Authorization"] = f"Bearer {self._target.token}"
@@ -221,6 +243,7 @@ class AdminClient:
             headers[_ACTOR_HEADER] = quote(self._user, safe="")
         try:
             connection = self._connect(self._target.admin_url)
+            connection.timeout = TIMEOUT + patience
             try:
                 connection.request(method, path, body, headers)
                 response = connection.getresponse()
@@ -267,5 +290,5 @@ class _UnixConnection(HTTPConnection):
 
     def connect(self) -> None:
         self.sock: Any = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(TIMEOUT)
+        self.sock.settimeout(self.timeout)
         self.sock.connect(self._path)

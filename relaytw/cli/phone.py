@@ -23,6 +23,7 @@ from relaytw.cli.signing import approve, phone_options, signing_key
 from relaytw.cli.target import Options
 from relaytw.messages import Dialect
 from relaytw.phone import Identity, SimulatedPhone
+from relaytw.phone_v40 import simulated_phone
 from relaytw.protocols.wire.phone import ErrorPacket, HandshakeComplete, ReplyPacket
 
 Print = Callable[[str], None]
@@ -206,7 +207,7 @@ def run(reactor: Any, talk: Talk, host: str, port: int, text: str | None) -> int
     def begin() -> None:
         talk.done.addCallback(finished)
         endpoint = HostnameEndpoint(reactor, host, port)
-        connected = connectProtocol(endpoint, SimulatedPhone(talk.identity, talk))
+        connected = connectProtocol(endpoint, simulated_phone(talk.identity, talk))
         connected.addCallbacks(lambda _: _begin(talk, text), unreachable)
 
     reactor.callWhenRunning(begin)

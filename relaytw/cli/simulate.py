@@ -21,6 +21,7 @@ from relaytw.cli.signing import Key, approve, phone_options, signing_key
 from relaytw.cli.target import Options
 from relaytw.messages import Dialect
 from relaytw.phone import Identity, SimulatedPhone
+from relaytw.phone_v40 import simulated_phone
 from relaytw.protocols.wire.phone import ErrorPacket, HandshakeComplete, ReplyPacket
 
 #: How often what is due is said, in seconds.
@@ -135,7 +136,7 @@ class Load:
 
     async def run(self, endpoint: Any, progress: Callable[[int], None]) -> Counts:
         """Connect every phone, speak, wait for the last replies, and hang up."""
-        connecting = [connectProtocol(endpoint, SimulatedPhone(who, self)) for who in self._identities]
+        connecting = [connectProtocol(endpoint, simulated_phone(who, self)) for who in self._identities]
         results = await DeferredList(connecting, consumeErrors=True)
         failures = [result for ok, result in results if not ok]
         if len(failures) == len(results) and isinstance(failures[0], Failure):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import socket
 import time
 import tomllib
 from collections.abc import Callable, Mapping
@@ -29,6 +30,8 @@ SECRET_FILE = "secret"  # noqa: S105 (the file's name)
 TOKEN_FILE = "admin-token"  # noqa: S105 (likewise)
 
 _SCHEMES = {"tcp": "http", "tcp6": "http", "ssl": "https"}
+#: Any address that is not of this machine, for documentation only: it is asked how that would be reached.
+_ELSEWHERE = ("192.0.2.1", 9)
 _ANYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (what to call it, not to bind)
 
 
@@ -45,15 +48,26 @@ def _user_name() -> str:
         return str(getattr(os, "getuid", str)())
 
 
+def _own_address() -> str:
+    """The address of this machine as others in its network see it; nothing is sent to find out."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(_ELSEWHERE)
+        except OSError:
+            return "127.0.0.1"
+        return str(probe.getsockname()[0])
+
+
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """The world as `relayctl` sees it: environment, clock, user, and what connects to a URL (None: HTTP)."""
+    """The world as `relayctl` sees it; `connect` makes a connection to a URL (None: HTTP)."""
 
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
     now: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
     connect: Connect | None = None
     user: Callable[[], str] = _user_name
+    address: Callable[[], str] = _own_address
 
 
 @dataclass(frozen=True, slots=True)

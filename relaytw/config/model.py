@@ -173,6 +173,7 @@ class LimitsConfig(Section):
     outbox_per_client: Count = 1000
     outbox_bytes: Count = 1_048_576
     outbox_ttl: Seconds = 300.0
+    room_names: Count = 100_000
     drain_timeout: SecondsOrNone = 30.0
 
     @model_validator(mode="after")
@@ -189,6 +190,15 @@ class MediaConfig(Section):
     pixels: Count = 40_000_000
     threads: Count = 2
     waiting: Count = 100
+
+
+class PacingConfig(Section):
+    """`[pacing]`.  Replies a minute, 0 for any number, and replies at once."""
+
+    phone_per_minute: SecondsOrNone = 0.0
+    phone_burst: Count = 5
+    room_per_minute: SecondsOrNone = 0.0
+    room_burst: Count = 3
 
 
 class PenaltyConfig(Section):
@@ -248,6 +258,13 @@ class DatabaseConfig(Section):
     batch_rows: Count = 500
     buffer_rows: Count = 100_000
     buffer_bytes: Count = 67_108_864
+
+
+class TraceConfig(Section):
+    """`[trace]`.  0 days: nothing is traced."""
+
+    days: SecondsOrNone = 7.0
+    max_bytes: Count = 268_435_456
 
 
 class MonitorConfig(Section):
@@ -345,12 +362,14 @@ class Config(Section):
     auth: AuthConfig = AuthConfig()
     limits: LimitsConfig = LimitsConfig()
     media: MediaConfig = MediaConfig()
+    pacing: PacingConfig = PacingConfig()
     penalty: PenaltyConfig = PenaltyConfig()
     ping: PingConfig = PingConfig()
     dedup: DedupConfig = DedupConfig()
     journal: JournalConfig = JournalConfig()
     database: DatabaseConfig = DatabaseConfig()
     monitor: MonitorConfig = MonitorConfig()
+    trace: TraceConfig = TraceConfig()
     admin: AdminConfig = AdminConfig()
     bots: BotsConfig = BotsConfig()
     webhook: WebhookConfig = WebhookConfig()

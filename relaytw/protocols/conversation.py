@@ -6,13 +6,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from twisted.internet.interfaces import IReactorTime
 
-from relaytw.errors import BadLine, PeerError
+from relaytw.errors import BadLine, BrokenSeal, PeerError
 from relaytw.messages import (
     Chat,
     ClientKey,
@@ -20,9 +20,12 @@ from relaytw.messages import (
     Dialect,
     ErrorCode,
     Handshake,
+    Hello,
     Monitoring,
     Packet,
     Pong,
+    Proof,
+    Receipt,
     Unknown,
 )
 
@@ -50,6 +53,8 @@ class Link(Protocol):
     """The bytes' side of a conversation."""
 
     dialect: Dialect | None
+    #: What every line from now on must pass; raises BrokenSeal.
+    check_seal: Callable[[bytes], None] | None
 
     @property
     def reading(self) -> bool:
@@ -105,6 +110,9 @@ class SessionLimits:
 class Desk(Protocol):
     """What a conversation asks of the rest of the relay."""
 
+    def challenge(self, conversation: Conversation, hello: Hello, line: bytes) -> None:
+        """Ask a 4.0 phone to prove itself, or end the conversation."""
+
     def introduce(self, conversation: Conversation, handshake: Handshake) -> None:
         """Answer a handshake by exactly one of the inputs welcomed, doubted, parked and end."""
 
@@ -114,7 +122,7 @@ class Desk(Protocol):
     def batch_over(self) -> None:
         """Lines were handed on: accept and start what came of them."""
 
-    def check(self, conversation: Conversation, packet: Chat | Pong | Unknown) -> bool:
+    def check(self, conversation: Conversation, packet: Chat | Pong | Receipt | Unknown) -> bool:
         """Is this packet proof of who is talking?  Raises `PeerError` when it may not enter."""
 
     def promote(self, conversation: Conversation) -> None:
@@ -125,6 +133,9 @@ class Desk(Protocol):
 
     def pong(self, conversation: Conversation, pong: Pong) -> None:
         """Note a checked answer to a ping."""
+
+    def receipt(self, conversation: Conversation, packet: Receipt) -> None:
+        """Note what a phone says of replies, or refuse what it says for good."""
 
     def ping(self, conversation: Conversation) -> None:
         """Ping this phone now."""
@@ -182,7 +193,7 @@ class Conversation:
 
     Times are seconds on the session's clock, unless a name says otherwise.  It carries, for stages
     that it does not know: `seat` (admission), `pass_` (gate), `account` (intake), `ping_call`
-    (pings).
+    (pings), `hello`, `opener` and `secret` (challenges).  `wrap` makes the codec's lines those of 4.0.
     """
 
     link: Link
@@ -192,6 +203,10 @@ class Conversation:
     peer: str
     connected_at: float
     session: Session = None  # type: ignore[assignment]  # the machine is made of the conversation
+    hello: Hello | None = None
+    opener: Any = None
+    secret: int = 0
+    wrap: Callable[[bytes], bytes] | None = None
     handshake: Handshake | None = None
     key: ClientKey | None = None
     proven: bool = False
@@ -223,8 +238,8 @@ class Conversation:
         return self.peer.rpartition(":")[0] or self.peer
 
     def say(self, data: bytes) -> None:
-        """Write one packet to the phone."""
-        self.link.say(data)
+        """Write packets to the phone."""
+        self.link.say(data if self.wrap is None else self.wrap(data))
 
     @property
     def told(self) -> int:
@@ -274,7 +289,10 @@ class Conversation:
         self.desk.batch_over()
 
     def reproach(self, error: PeerError) -> bool:
-        """Tell the phone of its mistake; False when it made too many in a row and is closed."""
+        """Tell the phone of its mistake; False when it is closed: after too many in a row, or at once."""
+        if isinstance(error, BrokenSeal):
+            self.session.end(Ending(CloseReason.BROKEN_SEAL, error.why, error.code))
+            return False
         self.desk.rebuke(self, error.code, error.why)
         self.bad_in_a_row += 1
         if self.bad_in_a_row < self.limits.bad_packets:
@@ -302,17 +320,21 @@ class Conversation:
                 if not self.reproach(error):
                     return
 
-    def _enter(self, packet: Pong | Unknown | BadLine) -> None:
+    def _enter(self, packet: Hello | Proof | Pong | Receipt | Unknown | BadLine) -> None:
         if isinstance(packet, BadLine):
             raise packet
+        if isinstance(packet, (Hello, Proof)):
+            raise BadLine("the handshake is over")
         desk = self.desk
         if desk.check(self, packet) and not self.proven:
             desk.promote(self)
         self.bad_in_a_row = 0
         if isinstance(packet, Pong):
             desk.pong(self, packet)
-        else:
+        elif isinstance(packet, Unknown):
             desk.unknown(self, packet.event)
+        else:
+            desk.receipt(self, packet)
 
     def impostor(self, claimed: ClientKey) -> None:
         """A second handshake names somebody else: close."""

@@ -7,6 +7,7 @@ The machine decides what a phone may do *now*; what is known about the connectio
                           │  └──── doubted ──> provisional ──^
                           └─ parked ──> waiting (for a slot), then as from greeting
 
+A 4.0 phone is challenged while greeting and introduced by its proof, so it is never provisional.
 Inputs that arrive while another is being worked are run right after it, in order.
 """
 # ruff: noqa: ARG001 (every transition takes the machine, the conversation and the state's data)
@@ -18,8 +19,8 @@ from collections.abc import Iterator
 from automat import TypeMachineBuilder
 from twisted.internet.interfaces import IDelayedCall
 
-from relaytw.errors import BadLine, PeerError
-from relaytw.messages import Chat, CloseReason, Dialect, ErrorCode, Handshake, Pong
+from relaytw.errors import BadLine, BrokenSeal, PeerError
+from relaytw.messages import Chat, CloseReason, Dialect, ErrorCode, Handshake, Hello, Pong, Proof
 from relaytw.protocols.conversation import SERVER_FULL, Conversation, Ending, Heard, Session
 
 
@@ -145,9 +146,17 @@ def _sit_down(session: Session, core: Conversation, timer: _Patience) -> None:
 @_greeting.upon(Session.heard).loop()
 def _read_handshake(session: Session, core: Conversation, timer: _Patience, batch: Iterator[Heard]) -> None:
     for packet, line in batch:
-        if isinstance(packet, Handshake):
+        if isinstance(packet, Handshake) and core.hello is None:
             core.link.dialect = packet.dialect
             core.desk.introduce(core, packet)
+        elif isinstance(packet, Hello) and core.hello is None:
+            core.desk.challenge(core, packet, line)
+        elif isinstance(packet, Proof) and core.hello is not None:
+            core.desk.introduce(core, core.hello.handshake)
+        elif isinstance(packet, BrokenSeal):
+            core.reproach(packet)
+        elif core.hello is not None:
+            session.end(_NO_PROOF)
         elif isinstance(packet, BadLine):
             reason = _HANDSHAKE_FAULTS.get(packet.code, CloseReason.BAD_HANDSHAKE)
             session.end(Ending(reason, packet.why, packet.code))
@@ -161,6 +170,11 @@ def _read_handshake(session: Session, core: Conversation, timer: _Patience, batc
         return
 
 
+_NO_PROOF = Ending(
+    CloseReason.BAD_HANDSHAKE,
+    "after the challenge the proof is due, and nothing else",
+    ErrorCode.BAD_HANDSHAKE,
+)
 _HANDSHAKE_FAULTS = {ErrorCode.UNKNOWN_DIALECT: CloseReason.UNKNOWN_DIALECT}
 _NO_ANSWER = Ending(
     CloseReason.INTERNAL,

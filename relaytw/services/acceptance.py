@@ -7,7 +7,9 @@ connection, accepted by the batch and dispatched.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from functools import partial
 from shlex import quote
 
 from twisted.internet.defer import Deferred
@@ -19,14 +21,29 @@ from relaytw.intake import Account, Intake, Job
 from relaytw.lanes import LaneKey
 from relaytw.messages import Chat, ClientKey, Context, ErrorCode, Message, Status
 from relaytw.metrics import Metrics
+from relaytw.protocols import wire
 from relaytw.protocols.conversation import Conversation
 from relaytw.services.chat_log import ChatRecord
+from relaytw.services.dead_letters import DeadLetters
 from relaytw.services.dispatcher import Dispatcher
 from relaytw.settings import BotSettings, SettingsOf
+from relaytw.store.dead_letters import DeadLetter
 from relaytw.store.records import Accepted
 
 #: Looking a member up in its enumeration takes ten times as long as looking up a name.
 _APPROVED = Status.APPROVED
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """How far the relay remembers what 4.0 phones have said: for `window` seconds, and not before `since`.
+
+    What is older than `max_age`, in seconds, is not answered any more.  `since` in seconds since the epoch.
+    """
+
+    window: float = 300.0
+    since: float = 0.0
+    max_age: float = 3600.0
 
 
 class NotKnownYet(Exception):
@@ -55,6 +72,8 @@ class Acceptance:
         now: Callable[[], float],
         new_id: Callable[[], str],
         settings_of: SettingsOf = BotSettings,
+        memory: Memory = Memory(),
+        dead_letters: DeadLetters | None = None,
     ) -> None:
         self._gate = gate
         self._approvals = approvals
@@ -69,7 +88,10 @@ class Acceptance:
         self._now = now
         self._new_id = new_id
         self._settings_of = settings_of
+        self._memory = memory
+        self._dead_letters = dead_letters
         self._batch: list[Job] = []
+        self._owed: list[tuple[Conversation, str]] = []
         self._lookups: list[tuple[Deferred[Room], LaneKey, bool]] = []
         self._unlogged: dict[LaneKey, list[tuple[Chat, Message]]] = {}
         self._log = Logger(namespace="relaytw.intake")
@@ -78,27 +100,41 @@ class Acceptance:
         """Take one checked chat message in, to be dispatched with its batch."""
         pass_, metrics = conversation.pass_, self._metrics
         conversation.messages += 1
+        too_old = chat.age_ms > self._memory.max_age * 1000
+        if too_old and self._dead_letters is not None and self._dead_letters.full:
+            return  # neither remembered nor acknowledged: the phone will ask again
         name = self._gate.identify(pass_, chat, line)
         if name is None:
             metrics.duplicates += 1
             self._log.debug("{client} sent a message again", client=conversation.key)
+            self._owe(conversation, chat)
             return
         client, trace, now = pass_.client, self._new_id(), self._now()
         if pass_.device.status is not _APPROVED:
             metrics.restricted += 1
             self._chat_log.question(client, chat, trace, now, None)
+            self._owe(conversation, chat)
             return
         if len(chat.text) > self._text_chars:
             metrics.overlong_texts += 1
             self._chat_log.question(client, chat, trace, now, None, textless=True)
             why = f"a text of {len(chat.text)} characters is ignored, {self._text_chars} are allowed"
-            conversation.desk.rebuke(conversation, ErrorCode.TEXT_TOO_LONG, why)
+            if chat.id:
+                self.refuse(conversation, chat.id, ErrorCode.TEXT_TOO_LONG, why)
+            else:
+                conversation.desk.rebuke(conversation, ErrorCode.TEXT_TOO_LONG, why)
             return
         settings = self._settings_of(client.bot)
         message = self._message(client, chat, name, trace, now, settings)
+        if too_old and self._dead_letters is not None:
+            self._bury(self._dead_letters, conversation, chat, message, line)
+            return
         lane = self._lane(message, chat, settings)
         if lane is None:
+            self._owe(conversation, chat)
             return
+        if chat.id:
+            self._name(conversation, chat, message)
         auth, signature = chat.auth, pass_.signature
         signed_at = auth.timestamp if signature and auth is not None else 0
         job = Job(
@@ -108,6 +144,14 @@ class Acceptance:
         self._intake.charge(job)
         metrics.accepted += 1
         self._batch.append(job)
+
+    def refuse(self, conversation: Conversation, name: str, code: ErrorCode, why: str) -> None:
+        """Tell a 4.0 phone that this message of its will never be accepted; count and log it."""
+        self._metrics.errors[code] += 1
+        self._log.info(
+            "a message of {client} is refused with {code}: {why}", client=conversation.key, code=code, why=why
+        )
+        conversation.say(wire.encode_refused(name, code, why))
 
     def again(self, accepted: Accepted, chat: Chat, account: Account, at: float) -> Job | None:
         """Take a message again that was accepted before; None if its room may not talk any more.
@@ -127,14 +171,48 @@ class Acceptance:
 
     def flush(self) -> None:
         """Accept and dispatch what the batch brought."""
-        if self._batch:
+        if self._batch or self._owed:
             batch, self._batch = self._batch, []
+            durable = None
+            if self._owed:
+                durable, self._owed = partial(_acknowledge, self._owed), []
             if self._direct:
                 self._dispatcher.run(batch)
+                if durable is not None:
+                    durable()
             else:
-                self._intake.accept(batch, self._dispatcher.run)
+                self._intake.accept(batch, self._dispatcher.run, durable)
         if self._lookups:
             self._await_lookups()
+
+    # -- what 4.0 adds
+
+    def _owe(self, conversation: Conversation, chat: Chat) -> None:
+        """The phone need not keep this message, once what it may be a repeat of is durable."""
+        if chat.id:
+            self._owed.append((conversation, chat.id))
+
+    def _name(self, conversation: Conversation, chat: Chat, message: Message) -> None:
+        """Owe an acknowledgement, and say of a message that comes again whether it may have run before."""
+        age, memory = chat.age_ms / 1000, self._memory
+        if chat.resent and (age > memory.window or message.received_at - age < memory.since):
+            message.redelivered = True
+        if not self._direct:
+            self._owed.append((conversation, chat.id))
+        elif conversation.account.ended is None:
+            conversation.account.ended = partial(_ended, conversation)
+
+    def _bury(
+        self, letters: DeadLetters, conversation: Conversation, chat: Chat, message: Message, line: bytes
+    ) -> None:
+        """Write down what is too old to be answered, and acknowledge it then."""
+        room, at = chat.channel_id or chat.room, message.received_at
+        letter = DeadLetter(
+            0, at, "too_old", message.client, room, message.id, message.trace, chat.text, 0, at, line
+        )
+        letters.add(letter, partial(_acknowledge, [(conversation, chat.id)]))
+
+    # -- lanes
 
     def _lane(self, message: Message, chat: Chat, settings: BotSettings) -> LaneKey | None:
         """The lane of a message's room, None if it is not to run; held while that is being looked up."""
@@ -242,3 +320,17 @@ class Acceptance:
         """Write down what was said in a room while it was being looked up."""
         for chat, message in self._unlogged.pop(lane, ()):
             self._write_down(message, chat, room)
+
+
+def _acknowledge(owed: Sequence[tuple[Conversation, str]]) -> None:
+    """Tell phones, each in one line, which messages they need not keep."""
+    by_phone: dict[Conversation, list[str]] = {}
+    for conversation, name in owed:
+        by_phone.setdefault(conversation, []).append(name)
+    for conversation, names in by_phone.items():
+        if not conversation.over:
+            conversation.say(wire.encode_ack(names))
+
+
+def _ended(conversation: Conversation, name: str) -> None:
+    _acknowledge([(conversation, name)])

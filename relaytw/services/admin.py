@@ -10,6 +10,7 @@ from twisted.application.service import Service
 from twisted.logger import Logger
 
 from relaytw import __version__
+from relaytw.admin.outbox import OutboxView
 from relaytw.admin.secrets import SecretsView
 from relaytw.admin.view import (
     AuditRow,
@@ -60,6 +61,7 @@ class Operator(Service):
         settings: LiveSettings,
         keeper: SettingsKeeper,
         secrets: SecretsView,
+        outbox: OutboxView,
         books: Books,
         now: Callable[[], float],
         webhooks: Callable[[], Sequence[WebhookRow]] = tuple,
@@ -80,6 +82,7 @@ class Operator(Service):
         self._webhooks = webhooks
         self._now = now
         self.secrets = secrets
+        self.outbox = outbox
         self._started_at = now()
         self._process = psutil.Process()
         self._log = Logger(namespace="relaytw.audit")

@@ -16,7 +16,7 @@ from relaytw import texts
 from relaytw.bots.answers import parts
 from relaytw.bots.router import Invocation
 from relaytw.errors import BadMedia
-from relaytw.messages import Answer, ClientKey, Message, Part, Reply, Text
+from relaytw.messages import Answer, ClientKey, Message, Outcome, Part, Reply, ReplyKind, Text
 from relaytw.metrics import Metrics
 from relaytw.outbox import Outbox
 from relaytw.services.preparing import Parcels, Parts, Preparer
@@ -140,9 +140,22 @@ class Answers:
         if not self._may_hear(client, channel or room):
             # Its approval was taken back while its handler was at work.
             self._metrics.replies_dropped["not_approved"] += len(answer)
+            self._metrics.outcomes[Outcome.FAILED] += len(answer)
             return
+        name, index = message.id, message.said
+        message.said = index + len(answer)
         if len(answer) == 1:
-            self._outbox.send((Reply(client, room, channel, answer[0], trace),))
+            replies: Sequence[Reply] = (
+                Reply(client, room, channel, answer[0], trace, ReplyKind.RESPONSE, f"{name}/{index}"),
+            )
         else:
-            self._outbox.send([Reply(client, room, channel, part, trace) for part in answer])
+            replies = [
+                Reply(client, room, channel, part, trace, ReplyKind.RESPONSE, f"{name}/{at}")
+                for at, part in enumerate(answer, index)
+            ]
+        if message.redelivered:
+            # What an earlier delivery has said and the phone has not got yet is not said twice.
+            replies = [reply for reply in replies if not self._outbox.holds(client, reply.id)]
+        if replies:
+            self._outbox.send(replies)
         self._note(message, answer)

@@ -65,7 +65,7 @@ class _Nobody:
 class ApprovalEffects:
     """Applies rows to what is kept, at once for whoever is on; older answers than the last count nothing.
 
-    `phones` and `room_changed` are to be set by whoever knows them.
+    `phones`, `room_changed` and `room_named` are to be set by whoever knows them.
     """
 
     def __init__(
@@ -73,6 +73,8 @@ class ApprovalEffects:
     ) -> None:
         self.phones: Phones = _Nobody()
         self.room_changed: Callable[[Room], None] = lambda _room: None
+        #: Is told what a phone calls a room that nobody knew, or that it called otherwise before.
+        self.room_named: Callable[[ClientKey, str, str], None] = lambda _client, _room, _name: None
         #: Is told whose approval was taken back: a client's, or that of one room of it.
         self.withdrawn: Callable[[ClientKey, str | None], None] = lambda _client, _room: None
         #: Devices bound to a deviceUUID that was not seen in the table yet.

@@ -171,6 +171,7 @@ class Approvals(Service):
         if room is not None:
             if room.name != name:
                 room.name = name
+                self.effects.room_named(client, room_id, name)
                 self._lookups.room(room, None, name)
             return room
         return self._unknown_room(client, room_id, name)
@@ -259,6 +260,7 @@ class Approvals(Service):
                 client, room_id, name, Status.PENDING, now, now, saved=False, table_id=table_id(room_id)
             )
             self._asking[key] = room
+            self.effects.room_named(client, room_id, name)
             self._lookups.room(room, self._if_new_room(room), name)
             if not room.again_at and self._database.away is not None:
                 self.effects.unanswered(room)

@@ -57,6 +57,15 @@ class DeadLetters(Service):
         self._waiting.append((letter, stored))
         self._write()
 
+    def note(self, letter: DeadLetter) -> None:
+        """Store a letter if there is room for it; nothing depends on that."""
+        self._metrics.dead_letters[letter.reason] += 1
+        if self.full:
+            self._metrics.rows_dropped["relaytw_dead_letters"] += 1
+            return
+        self._waiting.append((letter, _nothing))
+        self._write()
+
     def newest(self, count: int) -> Deferred[list[DeadLetter]]:
         """The newest letters that are stored, newest first; fails with DatabaseAway."""
         return self._database.run(dead_letters.newest, count)
@@ -106,3 +115,7 @@ class DeadLetters(Service):
     def _again(self) -> None:
         self._retry = None
         self._write()
+
+
+def _nothing() -> None:
+    return None

@@ -249,6 +249,7 @@ class Dispatcher(Service):
             self._threadless.setdefault(message.bot, deque()).append(lane.key)
             self.lanes.park(lane, job)
             return started
+        job.started_at = started
         self._metrics.wait.observe(started - job.accepted_at)
         if message.redelivered:
             self._intake.started(job)

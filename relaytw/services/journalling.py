@@ -17,6 +17,7 @@ from relaytw.store.records import Accepted, encode_place
 #: Rooms whose names are kept as bytes.
 PLACES = 10_000
 Dispatch = Callable[[Sequence[Job]], None]
+Durable = Callable[[], None] | None
 
 
 class JournalIntake(MemoryIntake):
@@ -30,7 +31,7 @@ class JournalIntake(MemoryIntake):
         super().__init__(settings, paused)
         self.screen: Callable[[Sequence[Job], Dispatch], Sequence[Job]] | None = None
         self._journal = journal
-        self._held: list[tuple[Sequence[Job], Dispatch]] = []
+        self._held: list[tuple[Sequence[Job], Dispatch, Durable]] = []
         self._stopped: dict[Account, None] = {}
         self._roomy_before = self._roomy
         self._places: dict[LaneKey, bytes] = {}
@@ -48,12 +49,15 @@ class JournalIntake(MemoryIntake):
             reader.stop_reading()
         return account
 
-    def accept(self, jobs: Sequence[Job], dispatch: Dispatch) -> None:
-        """Write a batch down and dispatch it; what cannot be written waits until it can."""
+    def accept(self, jobs: Sequence[Job], dispatch: Dispatch, durable: Durable = None) -> None:
+        """Write a batch down and dispatch it; what cannot be written waits until it can.
+
+        `durable` is called once the disk has it, however early it is dispatched.
+        """
         if self._journal.problem is not None or not self._write(jobs):
-            self._hold(jobs, dispatch)
+            self._hold(jobs, dispatch, durable)
         else:
-            self._when_safe(jobs, dispatch)
+            self._when_safe(jobs, dispatch, durable)
 
     def block(self) -> None:
         """The journal cannot be written: whoever sends something is not read any more."""
@@ -63,11 +67,13 @@ class JournalIntake(MemoryIntake):
         """The journal can be written again: accept what had to wait, and read everybody."""
         self._roomy = self._roomy_before
         held, self._held = self._held, []
-        for number, (jobs, dispatch) in enumerate(held):
+        for number, (jobs, dispatch, durable) in enumerate(held):
+            # Of what was dispatched before the disk lost it, some may have ended meanwhile.
+            jobs = [job for job in jobs if not job.message.over]  # noqa: PLW2901
             if not self._write(jobs):
                 self._held = held[number:]
                 return
-            self._when_safe(jobs, dispatch)
+            self._when_safe(jobs, dispatch, durable)
         stopped, self._stopped = self._stopped, {}
         for account in stopped:
             if account.paused and not self._over(account, DRAINED):
@@ -118,6 +124,8 @@ class JournalIntake(MemoryIntake):
         return True
 
     def _write(self, jobs: Sequence[Job]) -> bool:
+        if not jobs:
+            return True
         places = self._places
         first = self._journal.write([
             (
@@ -139,29 +147,53 @@ class JournalIntake(MemoryIntake):
         place = places[lane] = encode_place(*lane)
         return place
 
-    def _when_safe(self, jobs: Sequence[Job], dispatch: Dispatch) -> None:
-        self._journal.when_synced(
-            partial(self._dispatch, jobs, dispatch), partial(self._write_anew, jobs, dispatch)
-        )
+    def _when_safe(self, jobs: Sequence[Job], dispatch: Dispatch, durable: Durable) -> None:
+        journal = self._journal
+        if durable is None:
+            journal.when_synced(
+                partial(self._dispatch, jobs, dispatch), partial(self._write_anew, jobs, dispatch, None)
+            )
+        elif journal.syncs_first:
+            journal.when_durable(
+                partial(self._dispatch, jobs, dispatch, durable),
+                partial(self._write_anew, jobs, dispatch, durable),
+            )
+        else:
+            self._run(jobs, dispatch)
+            journal.when_durable(
+                partial(self._dispatch, jobs, _nothing, durable),
+                partial(self._write_anew, jobs, _nothing, durable),
+            )
 
-    def _dispatch(self, jobs: Sequence[Job], dispatch: Dispatch) -> None:
+    def _dispatch(self, jobs: Sequence[Job], dispatch: Dispatch, durable: Durable = None) -> None:
         for job in jobs:
             job.line = b""
+        if dispatch is not _nothing:
+            self._run(jobs, dispatch)
+        if durable is not None:
+            durable()
+
+    def _run(self, jobs: Sequence[Job], dispatch: Dispatch) -> None:
         if self.screen is not None:
             jobs = self.screen(jobs, dispatch)
         if jobs:
             dispatch(jobs)
 
-    def _write_anew(self, jobs: Sequence[Job], dispatch: Dispatch) -> None:
+    def _write_anew(self, jobs: Sequence[Job], dispatch: Dispatch, durable: Durable) -> None:
+        jobs = [job for job in jobs if not job.message.over]
         for job in jobs:
             self._journal.finish(job.number, None)
-        self._hold(jobs, dispatch)
+        self._hold(jobs, dispatch, durable)
 
-    def _hold(self, jobs: Sequence[Job], dispatch: Dispatch) -> None:
-        self._held.append((jobs, dispatch))
+    def _hold(self, jobs: Sequence[Job], dispatch: Dispatch, durable: Durable) -> None:
+        self._held.append((jobs, dispatch, durable))
         for job in jobs:
             account = job.account
             if not account.paused:
                 account.paused = True
                 account.reader.stop_reading()
             self._stopped[account] = None
+
+
+def _nothing(jobs: Sequence[Job]) -> None:
+    """They were dispatched before."""

@@ -17,6 +17,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from relaytw.boxes import Entry, size_of
 from relaytw.errors import BadLine
 from relaytw.gate import Approvals, Device
 from relaytw.intake import Account, Job
@@ -32,7 +33,7 @@ from relaytw.services.journalling import Dispatch, JournalIntake
 from relaytw.store.database import Transactions
 from relaytw.store.dead_letters import DeadLetter
 from relaytw.store.journal import Journal
-from relaytw.store.records import Accepted
+from relaytw.store.records import Accepted, Waits
 from relaytw.store.shelf import Unfinished, unfinished
 
 #: Messages read in one turn, and of one room at a time.
@@ -151,12 +152,14 @@ class Redelivery(Service):
 
     def _restore_replies(self, unfinished: set[str]) -> None:
         now, kept = self._now(), []
-        for waits in sorted(self._journal.found.waiting, key=lambda waits: (waits.at, waits.number)):
-            if waits.reply.trace in unfinished:
+        for waits in sorted(self._journal.found.waiting, key=_turn):
+            if waits.reply.trace in unfinished and not _unacknowledged(waits):
                 # Its message will be answered again.
                 self._journal.left(waits.number, None)
             else:
-                kept.append((waits.reply, max(0.0, now - waits.at), waits.spaced, waits.number))
+                at = self._clock.seconds() - max(0.0, now - waits.at)
+                reply, spaced, number = waits.reply, waits.spaced, waits.number
+                kept.append(Entry(reply, at, size_of(reply), spaced, number, waits.written, waits.told))
         self._outbox.restore(kept)
 
     # -- one message, by the operator
@@ -164,8 +167,10 @@ class Redelivery(Service):
     def requeue(self, letter: DeadLetter) -> bool:
         """Accept a dead letter as if it had just come; False when nothing can be accepted.
 
-        Raises ValueError, with a sentence for the operator, if its device may not talk.
+        Raises ValueError, with a sentence for the operator, if it is a reply or its device may not talk.
         """
+        if not letter.line:
+            raise ValueError("a reply that was given up is not kept, and cannot be written")
         device = self._approvals.known_device(letter.client)
         if device is None or device.status is not Status.APPROVED:
             raise ValueError(f"{letter.client} is not approved")
@@ -309,7 +314,7 @@ class Redelivery(Service):
 
     def _job(self, room: _Room, accepted: Accepted) -> Job | None:
         try:
-            packet = wire.decode(accepted.line)
+            packet = wire.decode_kept(accepted.line)
         except BadLine:
             packet = None
         if not isinstance(packet, Chat):
@@ -384,3 +389,13 @@ class Redelivery(Service):
             self._intake.dispose(message.number, message.size)
         room.left.clear()
         self._emptied(room)
+
+
+def _unacknowledged(waits: Waits) -> bool:
+    """Was this reply given to a phone that acknowledges?"""
+    return waits.written and not waits.told
+
+
+def _turn(waits: Waits) -> tuple[float, int]:
+    """Replies that were written come in the order of the writing, before those that were not."""
+    return (0.0 if _unacknowledged(waits) else waits.at, waits.number)

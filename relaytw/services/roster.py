@@ -57,17 +57,17 @@ class Roster:
                 for one in self._connections(conversation.key):
                     self.limit_lines(one)
 
-    def limit_lines(self, conversation: Conversation) -> None:
-        """Let an introduced phone send lines as long as its device and its bot may.
+    def limit_lines(self, conversation: Conversation) -> int:
+        """Let an introduced phone send lines as long as its device and its bot may: of so many bytes.
 
         Anybody may use a phone's name: only an approved one gets more than the usual.
         """
         device: Device = conversation.pass_.device
         trusted = device.status is Status.APPROVED
         settings = self._settings_of(device.client.bot)
-        conversation.link.limit_lines(
-            line_limit(device.line_bytes, settings, self._line_bytes, trusted=trusted)
-        )
+        limit = line_limit(device.line_bytes, settings, self._line_bytes, trusted=trusted)
+        conversation.link.limit_lines(limit)
+        return limit
 
     def disconnect(self, client: ClientKey) -> bool:
         """Close a client's connection; False if it is not connected."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from shlex import quote
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
@@ -19,18 +18,22 @@ from twisted.python.failure import Failure
 
 from relaytw import texts
 from relaytw.admission import Admission
-from relaytw.gate import NAMELESS, Approvals, Device, Gate
+from relaytw.errors import Refused
+from relaytw.gate import Approvals, Device, Gate
 from relaytw.intake import Intake
 from relaytw.messages import (
     Chat,
-    ClientKey,
     CloseReason,
+    CouldNot,
     Dialect,
     ErrorCode,
     Handshake,
+    Hello,
     Packet,
     Pong,
+    Receipt,
     Status,
+    Typed,
     Unknown,
 )
 from relaytw.metrics import Metrics
@@ -42,10 +45,12 @@ from relaytw.protocols.conversation import PINGS_REMEMBERED, SERVER_FULL, Conver
 from relaytw.protocols.session import converse
 from relaytw.registry import Registry
 from relaytw.services.acceptance import Acceptance
+from relaytw.services.challenges import Challenges
 from relaytw.services.closes import Closes
 from relaytw.services.monitors import PingRecord
 from relaytw.services.pings import Pings
 from relaytw.services.roster import Roster, named
+from relaytw.services.welcoming import Welcome
 from relaytw.settings import BotSettings, SettingsOf
 
 #: After these the phone may not have got what was written last.
@@ -85,6 +90,8 @@ class Stages:
     closes: Closes
     metrics: Metrics
     ping_log: PingRecord
+    challenges: Challenges
+    welcome: Welcome
     settings_of: SettingsOf = BotSettings
     bot_seen: Callable[[str], None] = lambda _bot: None
 
@@ -102,7 +109,6 @@ class Sessions(Service):
         settings: HouseSettings,
         limits: SessionLimits,
         stages: Stages,
-        server_version: str,
     ) -> None:
         self.clock = clock
         self.line_bytes = settings.line_bytes
@@ -113,7 +119,6 @@ class Sessions(Service):
         self._now = now
         self._limits = limits
         self._proof_required = settings.proof_required
-        self._server_version = server_version
         self._open: set[Conversation] = set()
         self._sockets = 0
         self._emptied: Deferred[None] | None = None
@@ -190,13 +195,25 @@ class Sessions(Service):
 
     # -- the desk: handshakes
 
+    def challenge(self, conversation: Conversation, hello: Hello, line: bytes) -> None:
+        """Ask a 4.0 phone to prove itself, unless it is in the penalty box or could not be let in anyway."""
+        stages, key = self.stages, hello.handshake.key
+        hopeless = stages.registry.live(key) is None and not stages.admission.hope(conversation) > 0
+        if conversation.seat is None and hopeless:
+            conversation.session.end(SERVER_FULL)
+        elif self._is_penalised(conversation, hello.handshake):
+            text = texts.HANDSHAKE_PENALTY
+            conversation.session.end(Ending(CloseReason.PENALTY, text, ErrorCode.PENALTY))
+        else:
+            stages.challenges.put(conversation, hello, line)
+
     def introduce(self, conversation: Conversation, handshake: Handshake) -> None:
         """Answer a handshake; again when a slot or an answer of the approvals was waited for."""
         if conversation.handshake is None:
             conversation.handshake, conversation.key = handshake, handshake.key
-            conversation.peer = conversation.link.where()
-            stay = self.stages.penalties.connected(handshake.key, conversation.host, self.clock.seconds())
-            if stay is not None:
+            if conversation.hello is not None:
+                conversation.secret = self.stages.challenges.met(conversation)
+            elif self._is_penalised(conversation, handshake):
                 self._refuse(conversation, CloseReason.PENALTY, texts.HANDSHAKE_PENALTY)
                 return
         found = self.stages.approvals.device(handshake, conversation.host)
@@ -241,14 +258,18 @@ class Sessions(Service):
         conversation.proven = True
         stages.bot_seen(key.bot)
         stages.penalties.proved(key, conversation.host)
-        stages.outbox.attach(key, conversation, conversation.handshake.dialect)
+        hello = conversation.hello
+        stages.outbox.attach(
+            key, conversation, conversation.handshake.dialect,
+            acknowledges=hello is not None, resume=hello.resume if hello is not None else None,
+        )  # fmt: skip
         stages.pings.begin(conversation)
         if old is not None and old is not conversation:
             old.session.end(Ending(CloseReason.REPLACED, f"replaced by {conversation.peer}"))
 
     # -- the desk: packets
 
-    def check(self, conversation: Conversation, packet: Chat | Pong | Unknown) -> bool:
+    def check(self, conversation: Conversation, packet: Chat | Pong | Receipt | Unknown) -> bool:
         """Is this packet proof of who is talking?  Raises `PeerError` when it may not enter."""
         return self.stages.gate.check(conversation.pass_, packet.auth, resendable=type(packet) is Chat)
 
@@ -266,6 +287,16 @@ class Sessions(Service):
             conversation.monitoring = pong.monitoring
         round_trip = conversation.answered(pong.server_timestamp, int(self._now() * 1000))
         self.stages.ping_log.note(conversation, pong, round_trip)
+
+    def receipt(self, conversation: Conversation, packet: Receipt) -> None:
+        """Note what a phone says of replies; what it says and can never be accepted is refused."""
+        outbox, key = self.stages.outbox, conversation.pass_.client
+        if isinstance(packet, Typed):
+            outbox.acknowledged(key, conversation, packet.ids)
+        elif isinstance(packet, CouldNot):
+            outbox.could_not(key, conversation, packet.id, packet.code, packet.why)
+        else:
+            self.stages.acceptance.refuse(conversation, packet.id, ErrorCode.BAD_CHAT, packet.why)
 
     def ping(self, conversation: Conversation) -> None:
         """Ping this phone now."""
@@ -333,21 +364,13 @@ class Sessions(Service):
             else:
                 conversation.session.end(SERVER_FULL)
             return
-        conversation.pass_ = stages.gate.issue(device)
-        conversation.account = stages.intake.account(conversation.link)
-        self.roster.limit_lines(conversation)
-        approved = device.status is Status.APPROVED
-        self._answer(conversation, approved, self._welcome(device))
-        stages.admission.introduced(conversation)
-        self._log.info(
-            "{client} is {status}, script {version} (dialect {dialect}) at {peer}",
-            client=key, status=device.status, version=handshake.version,
-            dialect=handshake.dialect, peer=conversation.peer,
-        )  # fmt: skip
-        if approved:
-            stages.bot_seen(key.bot)
-        else:
-            self._say_how_to_approve(device)
+        if not self._let_in(conversation, handshake, device):
+            return
+        if conversation.hello is not None:
+            # The seal was proof enough to take over at once.
+            conversation.session.welcomed()
+            self.promote(conversation)
+            return
         if rival is not None:
             oldest = stages.registry.doubt(key, conversation)
             if oldest is not None:
@@ -366,48 +389,41 @@ class Sessions(Service):
             # Replies wait for whoever proves to be this phone; the answer to a ping does.
             self.ping(conversation)
 
-    def _welcome(self, device: Device) -> str:
-        if device.status is Status.APPROVED:
-            return texts.HANDSHAKE_APPROVED
-        if _is_nameless(device.client):
-            return texts.HANDSHAKE_PENDING
-        return texts.HANDSHAKE_PENDING_CODE.format(code=self.stages.approvals.code_of(device.client))
-
-    def _say_how_to_approve(self, device: Device) -> None:
-        client = device.client
-        if _is_nameless(client):
-            self._log.warn(
-                "{client} has no device id of its own and can never be approved; give its script one",
-                client=client,
+    def _let_in(self, conversation: Conversation, handshake: Handshake, device: Device) -> bool:
+        """Give a phone its pass and its welcome; False if it is not the phone that was approved."""
+        stages, gate = self.stages, self.stages.gate
+        try:
+            sealed, secret = conversation.hello, conversation.secret
+            conversation.pass_ = (
+                gate.issue(device) if sealed is None else gate.admit(device, sealed.uuid, secret)
             )
-            return
-        if not device.saved:
-            self._log.warn(
-                "{client} is not approved as far as is known: the database has not answered", client=client
-            )
-        self._log.warn(
-            "{client} waits for approval: relayctl devices approve {code} "
-            "(or: relayctl devices approve {bot} {device})",
-            client=client, code=self.stages.approvals.code_of(client),
-            bot=quote(client.bot), device=quote(client.device),
+        except Refused as refused:
+            conversation.session.end(Ending(CloseReason.WRONG_IDENTITY, refused.why, refused.code))
+            return False
+        conversation.account = stages.intake.account(conversation.link)
+        stages.welcome.say(conversation, device, self.roster.limit_lines(conversation))
+        stages.admission.introduced(conversation)
+        self._log.info(
+            "{client} is {status}, script {version} (dialect {dialect}) at {peer}",
+            client=device.client, status=device.status, version=handshake.version,
+            dialect=handshake.dialect, peer=conversation.peer,
         )  # fmt: skip
+        if device.status is Status.APPROVED:
+            stages.bot_seen(device.client.bot)
+        else:
+            stages.welcome.say_how_to_approve(device)
+        return True
+
+    def _is_penalised(self, conversation: Conversation, handshake: Handshake) -> bool:
+        conversation.peer = conversation.link.where()
+        stay = self.stages.penalties.connected(handshake.key, conversation.host, self.clock.seconds())
+        return stay is not None
 
     def _refuse(self, conversation: Conversation, reason: CloseReason, text: str) -> None:
-        self._answer(conversation, False, text, success=False)
+        self.stages.welcome.refuse(conversation, text)
         conversation.session.end(Ending(reason))
-
-    def _answer(self, conversation: Conversation, approved: bool, text: str, success: bool = True) -> None:
-        conversation.say(
-            wire.encode_handshake_complete(
-                success=success, approved=approved, message=text, server_version=self._server_version
-            )
-        )
 
     def _lookup_failed(self, failure: Failure, conversation: Conversation) -> None:
         self._log.failure("{client} could not be looked up", failure, client=conversation.key)
         text = "the relay cannot look this device up at the moment; try again later"
         conversation.session.end(Ending(CloseReason.INTERNAL, text, ErrorCode.INTERNAL))
-
-
-def _is_nameless(client: ClientKey) -> bool:
-    return client.device.strip().lower() in NAMELESS

@@ -1,4 +1,7 @@
-"""Messages that are not run any more, for somebody to look at: the table's transactions."""
+"""What was given up, for somebody to look at: messages, and replies without what they say.
+
+Here are the table's transactions.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,10 @@ REASONS = ("max_deliveries", "too_old", "unreadable")
 
 
 class DeadLetter(NamedTuple):
-    """A message that was given up.  Times in seconds since the epoch; `id` is 0 before it is stored."""
+    """A message or a reply that was given up.  Times in seconds since the epoch.
+
+    `id` is 0 before it is stored.  A reply has its own id for a `message_id` and no `line`.
+    """
 
     id: int
     at: float

@@ -132,6 +132,8 @@ class Journal(Service):
             ) from error
         self._opened = True
         shelf, found = self._shelf, self.found
+        # Nobody knows whether an earlier run, or the kernel after it, has brought these to the disk.
+        self._syncs.doubt(shelf.segments)
         self._metrics.journal_bad_records += shelf.bad
         if shelf.bad:
             self._log.error("{bad} records of the journal are damaged and were skipped", bad=shelf.bad)
@@ -168,9 +170,18 @@ class Journal(Service):
 
     def when_synced(self, done: Callable[[], None], failed: Callable[[], None]) -> None:
         """Call `done` once everything written so far is safe, at once if a crash is all it is safe from."""
-        if not self._settings.full:
+        if self._settings.full:
+            self.when_durable(done, failed)
+        else:
             done()
-            return
+
+    @property
+    def syncs_first(self) -> bool:
+        """Does nothing run before the disk has it?"""
+        return self._settings.full
+
+    def when_durable(self, done: Callable[[], None], failed: Callable[[], None]) -> None:
+        """Call `done` once everything written so far survives a loss of power, or `failed`."""
         self._syncs.wait(self._shelf.segments[-1], done, failed)
 
     def started(self, number: int) -> None:
@@ -209,10 +220,12 @@ class Journal(Service):
 
     # -- replies; this is the outbox's ledger
 
-    def waits(self, reply: Reply, age: float, *, spaced: bool) -> int:
+    def waits(
+        self, reply: Reply, age: float, *, spaced: bool, written: bool = False, told: bool = False
+    ) -> int:
         """A reply has to wait: the number it is known by."""
         number, at = self._shelf.next_number, self._now() - age
-        payload = encode_waits(number, at, reply, spaced=spaced)
+        payload = encode_waits(number, at, reply, spaced=spaced, written=written, told=told)
         self._shelf.next_number = number + 1
         self._waits.append((number, payload))
         if self._turn is None and self.running:

@@ -88,12 +88,17 @@ class Finished(NamedTuple):
 
 
 class Waits(NamedTuple):
-    """A reply has to wait for its phone since `at`, in seconds since the epoch."""
+    """A reply has to wait since `at`, in seconds since the epoch: for its phone, or for a word of it.
+
+    It was `written` to the phone or not, and how it ended is `told` already or not.
+    """
 
     number: int
     at: float
     reply: Reply
     spaced: bool
+    written: bool = False
+    told: bool = False
 
 
 class Record(NamedTuple):
@@ -129,6 +134,9 @@ class _Waiting(msgspec.Struct, array_like=True, frozen=True):
     kind: bytes = b""
     format: bytes = b""
     wait_ms: int | None = None
+    id: bytes = b""
+    written: bool = False
+    told: bool = False
 
 
 # -- writing
@@ -192,7 +200,9 @@ def encode_finished(numbers: Sequence[int]) -> bytes:
     return struct.pack(f"<{len(numbers)}Q", *numbers)
 
 
-def encode_waits(number: int, at: float, reply: Reply, *, spaced: bool) -> bytes:
+def encode_waits(
+    number: int, at: float, reply: Reply, *, spaced: bool, written: bool = False, told: bool = False
+) -> bytes:
     """The payload of a reply that waits."""
     part, channel = reply.part, reply.channel_id
     common = (
@@ -200,11 +210,14 @@ def encode_waits(number: int, at: float, reply: Reply, *, spaced: bool) -> bytes
         None if channel is None else _bytes(channel), _bytes(reply.trace), reply.kind.value, spaced,
     )  # fmt: skip
     if isinstance(part, Text):
-        waiting = _Waiting(*common, _bytes(part.text))
+        waiting = _Waiting(*common, _bytes(part.text), id=_bytes(reply.id), written=written, told=told)
     else:
         urls = bool(part.sources) and isinstance(part.sources[0], str)
         sources = tuple(_bytes(source) if isinstance(source, str) else source for source in part.sources)
-        waiting = _Waiting(*common, None, urls, sources, _bytes(part.kind), _bytes(part.format), part.wait_ms)
+        waiting = _Waiting(
+            *common, None, urls, sources, _bytes(part.kind), _bytes(part.format), part.wait_ms,
+            _bytes(reply.id), written, told,
+        )  # fmt: skip
     return _WAITS.pack(number, at) + msgspec.msgpack.encode(waiting)
 
 
@@ -329,8 +342,9 @@ def _decode_waits(payload: bytes) -> Waits:
         part,
         _text(said.trace),
         ReplyKind(said.reply_kind),
+        _text(said.id),
     )
-    return Waits(number, at, reply, said.spaced)
+    return Waits(number, at, reply, said.spaced, said.written, said.told)
 
 
 _DECODERS: Mapping[int, Callable[[bytes], Accepted | Started | Finished | Waits]] = {

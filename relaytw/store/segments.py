@@ -74,8 +74,9 @@ class Segment:
         return os.pread(self._fd, size, offset)
 
     def sync(self) -> None:
-        """Return when what was written survives a loss of power.  Raises OSError."""
-        os.fdatasync(self._fd)
+        """Return when what was written survives a loss of power; at once when closed.  Raises OSError."""
+        if self._fd >= 0:
+            os.fdatasync(self._fd)
 
     def cut(self, size: int) -> None:
         """Forget what stands behind; a torn tail.  Raises OSError."""
@@ -84,7 +85,8 @@ class Segment:
 
     def close(self) -> None:
         """Let go of the file."""
-        os.close(self._fd)
+        fd, self._fd = self._fd, -1
+        os.close(fd)
 
     def remove(self) -> None:
         """Delete the file."""

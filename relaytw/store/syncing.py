@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol, TypeVar
 
@@ -45,6 +45,10 @@ class Syncs:
         self._waiting.append(_Waiting(done, failed))
         if not self._syncing:
             self._sync()
+
+    def doubt(self, segments: Iterable[Segment]) -> None:
+        """Sync these too, whoever waits next."""
+        self._unsynced.update(segments)
 
     def _sync(self) -> None:
         self._syncing = True

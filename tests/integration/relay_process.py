@@ -169,6 +169,10 @@ class Site:
             name = "RELAYTW_" + key.upper().replace(".", "__")
             self._environ[name] = value if isinstance(value, str) else json.dumps(value)
 
+    def surround(self, **environment: str) -> None:
+        """Set variables that are no keys of the configuration, for whatever is started from now on."""
+        self._environ |= environment
+
     def spawn(self, program: str, *arguments: str) -> Child:
         """Start one of the programs that are installed with the relay."""
         child, path = Child(), str(_BIN / program)

@@ -8,9 +8,10 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from relaytw.errors import Refused
-from relaytw.gate import Device, Gate, GateSettings, Pass
+from relaytw.gate import Device, Gate, GateSettings
 from relaytw.messages import Auth, ClientKey, ErrorCode, Status
 from relaytw.protocols.wire.signatures import Verifier, sign
+from relaytw.seen import Pass
 from relaytw.signers import Signers
 from tests.unit.books import PHONE, Books
 

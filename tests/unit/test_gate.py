@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relaytw.errors import Refused
-from relaytw.gate import Pass
 from relaytw.messages import ClientKey, ErrorCode
+from relaytw.seen import Pass
 from tests.unit.doors import Door, DoorCase
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relaytw.gate import Pass
 from relaytw.messages import Chat, ClientKey
+from relaytw.seen import Pass
 from tests.unit.doors import Door, DoorCase
 
 

@@ -25,6 +25,7 @@ STAGES: tuple[tuple[str, ...], ...] = (
     ),
     ("relaytw.boxes", "relaytw.errors", "relaytw.signers", "relaytw.twins"),
     ("relaytw.pictures",),
+    ("relaytw.seen",),
     (
         "relaytw.protocols",
         "relaytw.protocols.wire",
@@ -47,7 +48,7 @@ STAGES: tuple[tuple[str, ...], ...] = (
         "relaytw.admin",
         "relaytw.store",
     ),
-    ("relaytw.protocols.bridge", "relaytw.keyring", "relaytw.maintenance"),
+    ("relaytw.protocols.bridge", "relaytw.keyring", "relaytw.phone_v40", "relaytw.maintenance"),
     ("relaytw.services",),
     ("relaytw.cli", "relaytw.testing", "relaytw.hooks", "relaytw.wiring", "relaytw.recording"),
     ("relaytw.assembly",),

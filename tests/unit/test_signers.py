@@ -105,7 +105,7 @@ class NoteTests(DoorCase):
         door = Door()
         pass_, auth = door.connect(), door.auth()
         door.check(pass_, auth)
-        pass_.verifier.replace([b"another"])  # type: ignore[attr-defined]
+        pass_.verifier.replace([b"another"])
         self.assertTrue(door.check(pass_, auth))
         door.gate.secrets_changed()
         self.assert_refused(ErrorCode.BAD_SIGNATURE, door, pass_, auth)

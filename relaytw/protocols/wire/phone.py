@@ -11,7 +11,7 @@ import msgspec
 from relaytw.errors import BadLine
 from relaytw.messages import Auth, Chat, Dialect, Handshake, Monitoring
 from relaytw.protocols.wire.lenient import parse
-from relaytw.protocols.wire.writing import BETWEEN_SOURCES, IMAGE_BASE64, MEDIA_URL
+from relaytw.protocols.wire.v40_writing import BETWEEN_SOURCES, IMAGE_BASE64, MEDIA_URL
 
 
 class HandshakeComplete(NamedTuple):

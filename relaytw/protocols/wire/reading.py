@@ -13,9 +13,11 @@ from typing import Any
 import msgspec
 
 from relaytw.errors import BadLine
-from relaytw.messages import Auth, Chat, Dialect, ErrorCode, Packet, Unknown
+from relaytw.messages import Auth, Chat, Dialect, ErrorCode, Hello, Packet, Unknown
 from relaytw.protocols.wire import shapes
 from relaytw.protocols.wire.lenient import mend, parse
+from relaytw.protocols.wire.seals import HEAD as SEALED
+from relaytw.protocols.wire.v40_reading import decode_v40
 
 _envelope = msgspec.json.Decoder(shapes.Envelope)
 _probe = msgspec.json.Decoder(shapes.Probe)
@@ -36,6 +38,11 @@ def decode(line: bytes) -> Packet:
         return _refused(error, line, b"")[0]
     data = envelope.data
     return shapes.chat(data, data.text) if type(data) is shapes.AnalyzeShape else _packet(envelope, b"")[0]
+
+
+def decode_kept(line: bytes) -> Packet:
+    """Read a line again that was let in before, whatever its dialect.  Raises BadLine."""
+    return decode_v40(line) if line.startswith(SEALED) else decode(line)
 
 
 def decode_first(line: bytes) -> tuple[Packet, Dialect]:
@@ -95,10 +102,20 @@ def _refused(error: Exception, header: bytes, raw: bytes) -> tuple[Packet, Diale
         raise BadLine(str(error)[:200]) from error
     except _REFUSALS:
         return _slowly(header, raw)
+    if bytes(probe.v):
+        return _hello(header), Dialect.V40
     if probe.event not in shapes.ENVELOPES:
         return Unknown(probe.event[:50], _auth_in(probe.data)), Dialect.V32
     code = ErrorCode.BAD_HANDSHAKE if probe.event == "handshake" else ErrorCode.BAD_LINE
     raise BadLine(str(error)[:200], code) from error
+
+
+def _hello(line: bytes) -> Hello:
+    """A 4.0 phone's first line; what it says later is sealed, and is not read here."""
+    packet = decode_v40(line)
+    if not isinstance(packet, Hello):
+        raise BadLine("a conversation in dialect 4.0 begins with hello", ErrorCode.BAD_HANDSHAKE)
+    return packet
 
 
 def _bare(probe: shapes.Probe, header: bytes) -> Packet:
@@ -118,6 +135,8 @@ def _slowly(header: bytes, raw: bytes) -> tuple[Packet, Dialect]:
     """Read what the typed decoder takes for no JSON, and mend the strings that are kept of it."""
     value = parse(header)
     event = value.get("event")
+    if "v" in value and event is not None:
+        return _hello(header), Dialect.V40
     if event is None:
         if not value.keys() & {"botName", "deviceID", "clientType"}:
             raise BadLine(_NEITHER)

@@ -219,6 +219,7 @@ class Probe(Struct):
     """What tells apart what is no known packet; the names of a bare handshake as it spells them."""
 
     event: str | None = None
+    v: Raw = _ABSENT
     type: Raw = _ABSENT
     data: Raw = _ABSENT
     botName: Raw = _ABSENT  # noqa: N815 (the wire's)
@@ -251,16 +252,19 @@ def chat(data: AnalyzeShape | MessageShape, text: str) -> Chat:
         bool(data.is_mention),
         timestamp if type(timestamp) is str else "",
         auth.value() if auth is not None else None,
+        "",
+        0,
+        False,
     )
     return _new(Chat, values)  # type: ignore[no-any-return]
 
 
 def dialect_of_version(packet: Packet) -> Dialect | None:
     """The dialect that a signed packet's script version names, if any."""
-    auth = packet.auth if not isinstance(packet, Handshake) else None
+    auth = packet.auth if isinstance(packet, (Chat, Pong)) else None
     if auth is None:
         return None
-    for dialect in Dialect:
+    for dialect in (Dialect.V32, Dialect.V33):
         if auth.version.startswith(dialect):
             return dialect
     return None

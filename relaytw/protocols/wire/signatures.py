@@ -42,7 +42,7 @@ class Verifier:
         """Check against these secrets from now on.  Raises ValueError when there is none."""
         if not secrets:
             raise ValueError("a verifier needs at least one secret")
-        self._pads = [_pads(secret) for secret in secrets]
+        self._pads = [pads(secret) for secret in secrets]
 
     def verify(self, auth: Auth) -> int | None:
         """The index of the secret that signed this, None if none of them did."""
@@ -59,7 +59,8 @@ class Verifier:
         return None
 
 
-def _pads(secret: bytes) -> tuple[hashlib._Hash, hashlib._Hash]:
+def pads(secret: bytes) -> tuple[hashlib._Hash, hashlib._Hash]:
+    """The hashes of a key's two padded blocks, to be copied for each MAC."""
     key = hashlib.sha256(secret).digest() if len(secret) > _BLOCK else secret
     key = key.ljust(_BLOCK, b"\0")
     return hashlib.sha256(key.translate(_INNER)), hashlib.sha256(key.translate(_OUTER))

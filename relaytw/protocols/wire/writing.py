@@ -11,15 +11,14 @@ import msgspec
 
 from relaytw.messages import Dialect, ErrorCode, Media, Reply, Text
 from relaytw.protocols.wire.lenient import mend
+from relaytw.protocols.wire.v40_writing import BETWEEN_SOURCES, IMAGE_BASE64, MEDIA_URL, encode_reply_v40
 
-MEDIA_URL = "MEDIA_URL:"
-IMAGE_BASE64 = "IMAGE_BASE64:"
-BETWEEN_SOURCES = "|||"
 #: Characters of a URL that may stay as they are; braces may not, for the header ends at the last one.
 _URL_SAFE = "%/:?#[]@!$&'()*+,;=~-._"
 
 #: Looking a member up in its enumeration takes ten times as long as looking up a name.
 _V32 = Dialect.V32
+_V40 = Dialect.V40
 _encoder = msgspec.json.Encoder()
 _RESPONSE = b'{"event":"messageResponse","data":'
 
@@ -63,7 +62,7 @@ def encode_reply(dialect: Dialect, reply: Reply, now: float, timezone: str = "As
     in 3.2 file contents that are no image.
     """
     if dialect is not _V32:
-        return _line_33(reply, now, timezone)
+        return encode_reply_v40(reply) if dialect is _V40 else _line_33(reply, now, timezone)
     part = reply.part
     if type(part) is Text and part.text:
         answer = _TextAnswer(reply.room, part.text, reply.channel_id, reply.client.bot)

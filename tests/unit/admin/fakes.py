@@ -46,6 +46,7 @@ from relaytw.errors import Unavailable
 from relaytw.messages import ClientKey, CloseReason, Dialect, Monitoring, PhoneInfo, Status
 from relaytw.metrics import Metrics
 from relaytw.settings import USUAL_ROOM, BotSettings
+from tests.unit.admin.fake_outbox import FakeOutbox
 
 TOKEN = "open-sesame"
 ALICE = ClientKey("봇/1", "a b/c?d")
@@ -119,7 +120,7 @@ class FakeView:
         self.forgotten: list[str] = []
         self.room_values: dict[str, object] = {}
 
-        self.secrets = FakeSecrets()
+        self.secrets, self.outbox = FakeSecrets(), FakeOutbox()
         self.away: str | None = None
         self.books = JournalRow(
             "normal", None, (SegmentRow("00000001.log", 2048, 3),), 2048, 3, 1500, 940.0, 1, 2, 4

@@ -100,7 +100,9 @@ class CliTestCase(OwnFolder):
 
     def run_(self, *arguments: str) -> Result:
         """Run relayctl to its end."""
-        outside = Outside(self.environ, lambda: NOW, self.sleep, self.relay.connect, lambda: "ada 김")
+        outside = Outside(
+            self.environ, lambda: NOW, self.sleep, self.relay.connect, lambda: "ada 김", lambda: "192.0.2.77"
+        )
         return CliRunner().invoke(relayctl, arguments, obj=outside)
 
     def ok(self, *arguments: str) -> str:

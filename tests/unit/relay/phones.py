@@ -186,11 +186,13 @@ class Phone:
         room: str = "room",
         log_id: str | None = "",
         user_hash: str | None = None,
+        channel_id: str | None = None,
     ) -> bytes:
         """A chat packet that is not sent yet."""
         if log_id == "":
             log_id = str(next(self._world.numbers))
-        chat = Chat(room, text, "Ada", None, log_id, user_hash, True, False, "2025-07-15 12:00:00", auth)
+        at = "2025-07-15 12:00:00"
+        chat = Chat(room, text, "Ada", channel_id, log_id, user_hash, True, False, at, auth)
         return encode_chat(self.identity.dialect, chat, self.identity.bot)
 
     def sign(self, ago: float = 0.0) -> Auth:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from relaytw.messages import ClientKey
+from relaytw.messages import ClientKey, Media, Part, Reply, Text
 from relaytw.metrics import Metrics
 from relaytw.services.dead_letters import WAITING, DeadLetters
+from relaytw.services.lost_replies import LostReplies
 from relaytw.store.dead_letters import DeadLetter
 from relaytw.testing import MemoryDatabase
 
@@ -72,3 +73,41 @@ class DeadLetterTests(SynchronousTestCase):
         self.assertTrue(self.letters.full)
         self.letters.stopService()
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class LostReplyTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.database = MemoryDatabase()
+        self.metrics = Metrics()
+        self.letters = DeadLetters(self.database, self.clock, self.metrics, keep=10)
+        self.letters.startService()
+        self.lost = LostReplies(self.letters, lambda: 50.0)
+
+    def note(self, part: Part, why: str = "expired") -> None:
+        """Give a reply up."""
+        self.lost.note(Reply(ClientKey("bot", "phone"), "family", "100", part, "t", id="m7/0"), why)
+
+    def test_recorded(self) -> None:
+        """A reply that is given up is recorded with its reason, its id and its size, but not what it said."""
+        self.note(Text("a secret"))
+        self.note(Media((b"123", b"45")), "no_room")
+        found = self.successResultOf(self.letters.newest(10))
+        self.assertEqual(
+            [(one.reason, one.room_id, one.message_id, one.trace, one.text, one.line) for one in found],
+            [
+                ("reply_no_room", "100", "m7/0", "t", "(image, 2 sources, 5 bytes)", b""),
+                ("reply_expired", "100", "m7/0", "t", "(8 characters)", b""),
+            ],
+        )
+        self.assertEqual(self.metrics.dead_letters, {"reply_expired": 1, "reply_no_room": 1})
+
+    def test_bounded(self) -> None:
+        """While the database is away only so many wait; the others are counted as lost."""
+        self.database.go_away()
+        for _ in range(WAITING + 5):
+            self.note(Text("x"))
+        # Those that are being written do not count among those that wait.
+        self.assertGreater(self.metrics.rows_dropped["relaytw_dead_letters"], 0)
+        self.assertEqual(self.metrics.dead_letters["reply_expired"], WAITING + 5)
+        self.letters.stopService()

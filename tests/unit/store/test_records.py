@@ -125,12 +125,14 @@ class RoundTripTests(SynchronousTestCase):
         expected = [m._replace(number=first + n, deliveries=1) for n, m in enumerate(batch)]
         self.assertEqual([decode(Record(kind, 0, 0, payload)) for kind, payload in said], expected)
 
-    @given(replies(written | media), numbers, times, st.booleans())
+    @given(replies(written | media), numbers, times, st.booleans(), st.booleans(), st.booleans())
     @unhurried
-    def test_reply(self, reply: Reply, number: int, at: float, spaced: bool) -> None:
-        """A reply comes back as it was: text, URLs or the bytes of a file."""
-        payload = encode_waits(number, at, reply, spaced=spaced)
-        self.assertEqual(decode(Record(Kind.WAITS, 0, 0, payload)), Waits(number, at, reply, spaced))
+    def test_reply(self, reply: Reply, number: int, at: float, spaced: bool, given: bool, told: bool) -> None:
+        """A reply comes back as it was: text, URLs or the bytes of a file, and what has come of it."""
+        payload = encode_waits(number, at, reply, spaced=spaced, written=given, told=told)
+        self.assertEqual(
+            decode(Record(Kind.WAITS, 0, 0, payload)), Waits(number, at, reply, spaced, given, told)
+        )
 
     def test_others(self) -> None:
         """So do a start and what has ended."""
