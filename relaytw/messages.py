@@ -6,10 +6,11 @@ said once, here; how it looks on the wire is the codec's business (`relaytw.prot
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from abc import abstractmethod
+from collections.abc import Awaitable, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 
 class ClientKey(NamedTuple):
@@ -329,6 +330,24 @@ class SettingChange(NamedTuple):
     after: str
 
 
+class State(MutableMapping[str, Any]):
+    """What a bot remembers of somebody in a room, or of the room: JSON values by name, safe in threads.
+
+    A value that is got is a copy: changing it changes nothing before it is set again.  Setting raises
+    TypeError or ValueError for what is no JSON, and `StateFull` for what has no room.
+    """
+
+    __slots__ = ()
+
+    @abstractmethod
+    def set(self, key: str, value: Any, seconds: float) -> None:
+        """Remember a value for so many seconds."""
+
+    @abstractmethod
+    def expire(self, seconds: float) -> None:
+        """Forget all that is in it, and what is set in it until then, in so many seconds."""
+
+
 class Context(Protocol):
     """What messages may ask of the relay while they are being handled; one for all of them."""
 
@@ -343,6 +362,9 @@ class Context(Protocol):
 
         None if they cannot be read at the moment.
         """
+
+    def state(self, message: Message, *, of_room: bool) -> State:
+        """What is remembered of the message's sender in its room, or of the room as a whole."""
 
 
 @dataclass(slots=True)
@@ -385,3 +407,13 @@ class Message:
     def phone(self) -> PhoneInfo | None:
         """The phone this message came by, or None if it is not connected any more."""
         return self.context.phone(self.client)
+
+    @property
+    def state(self) -> State:
+        """What the bot remembers of the sender in this room; survives a restart."""
+        return self.context.state(self, of_room=False)
+
+    @property
+    def room_state(self) -> State:
+        """What the bot remembers of the room, whoever writes in it."""
+        return self.context.state(self, of_room=True)

@@ -52,8 +52,9 @@ class Metrics:
         "late_answers", "lines", "lookups_unanswered", "muted", "outcomes", "overlong_texts", "paused",
         "pauses", "pings", "pongs", "process", "redelivered", "replies_again", "replies_cut",
         "replies_dropped", "replies_renamed", "replies_sent", "restricted", "room_refused", "rows_dropped",
-        "rows_refused", "rows_written", "send", "stalls", "takeovers", "timed_out", "unhandled",
-        "unknown_events", "wait", "webhook_calls", "webhook_failures", "webhook_retries",
+        "rows_refused", "rows_written", "send", "stalls", "state_bad_records", "state_errors", "takeovers",
+        "timed_out", "unhandled", "unknown_events", "wait", "webhook_calls", "webhook_failures",
+        "webhook_retries",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -78,6 +79,8 @@ class Metrics:
         self.dead_letters: Counter[str] = Counter()
         self.journal_errors = 0
         self.journal_bad_records = 0
+        self.state_errors = 0
+        self.state_bad_records = 0
         self.unhandled = 0
         self.finished = 0
         self.failed = 0

@@ -38,6 +38,7 @@ from relaytw.services.audit import AuditWriter
 from relaytw.services.bot_settings import KeeperSettings, SettingsKeeper
 from relaytw.services.challenges import Challenges
 from relaytw.services.closes import Closes
+from relaytw.services.conversations import Conversations, StateSettings
 from relaytw.services.journalling import JournalIntake
 from relaytw.services.live_settings import LiveSettings
 from relaytw.services.lost_replies import LostReplies
@@ -58,6 +59,7 @@ from relaytw.store.journal import Journal, JournalSettings
 from relaytw.store.records import Accepted
 from relaytw.store.segments import paths
 from relaytw.store.startcheck import StartCheck, first_check
+from relaytw.store.state_log import StateLog
 from relaytw.store.syncing import InThread
 from relaytw.store.times import WallClock
 from relaytw.store.trace_files import TraceFiles
@@ -201,6 +203,35 @@ def journal(
     )
 
 
+def conversations(
+    config: Config, reactor: Any, metrics: Metrics, now: Callable[[], float], in_thread: InThread | None
+) -> Conversations:
+    """What bots remember: in files, but for a relay in direct mode."""
+    keys = config.state
+    folder = None if config.relay.mode == "direct" else Path(config.relay.state_dir, "state")
+    pool = None
+    if in_thread is None:
+        pool = DaemonThreads(0, 1, "state")
+        in_thread = partial(deferToThreadPool, reactor, pool)
+    settings = StateSettings(
+        keys.ttl,
+        keys.conversations,
+        keys.conversation_bytes,
+        keys.total_bytes,
+        config.journal.sync == "full",
+        config.journal.retry_interval,
+    )
+    return Conversations(
+        log=StateLog(folder, partial(SystemRandom().getrandbits, 32)),
+        settings=settings,
+        clock=reactor,
+        now=now,
+        in_thread=in_thread,
+        pool=pool,
+        metrics=metrics,
+    )
+
+
 def outbox(
     config: Config,
     reactor: Any,
@@ -297,9 +328,11 @@ def keeper(
     )
 
 
-def threads(config: Config, reactor: Any) -> BlockingPool:
+def threads(config: Config, reactor: Any, in_thread: InThread | None) -> BlockingPool:
     """The threads of blocking handlers."""
     limits = config.limits
+    if in_thread is not None:
+        return BlockingPool(in_thread, threads=limits.blocking_threads, per_bot=limits.blocking_per_bot)
     pool = DaemonThreads(0, limits.blocking_threads, "handlers")
     return BlockingPool(
         partial(deferToThreadPool, reactor, pool),

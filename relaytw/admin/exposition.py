@@ -71,6 +71,8 @@ _COUNTED = {
     "rows_written": "Rows written to a table behind everybody's back.",
     "send": "Seconds from a reply's creation to its write.",
     "stalls": "Times a handler held up the reactor for over a second.",
+    "state_bad_records": "Damaged records found in what handlers remember.",
+    "state_errors": "Failed attempts to write what handlers remember.",
     "takeovers": "Connections that replaced an older one of the same phone.",
     "timed_out": "Messages whose handler ran out of time.",
     "unhandled": "Messages no handler wanted.",

@@ -12,6 +12,7 @@ return f"Hello {name}!"
 from relaytw.bots.arguments import Range
 from relaytw.bots.bot import Bot
 from relaytw.bots.media import Image, Media
-from relaytw.messages import Message, Text
+from relaytw.errors import StateFull
+from relaytw.messages import Message, State, Text
 
-__all__ = ["Bot", "Image", "Media", "Message", "Range", "Text"]
+__all__ = ["Bot", "Image", "Media", "Message", "Range", "State", "StateFull", "Text"]

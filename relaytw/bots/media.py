@@ -46,8 +46,8 @@ class Media(Draft):
         for source in sources:
             if not isinstance(source, (str, bytes, PurePath)):
                 raise TypeError(f"a source is a URL, a path or bytes, not {type(source).__name__}")
-            if not source:
-                raise ValueError("a source of Media is empty")
+            if not source or (is_url(source) and not _usable(str(source))):
+                raise ValueError("a source of Media is empty, or a URL that cannot be sent")
         if len(sources) > MOST_SOURCES:
             raise ValueError(f"Media have at most {MOST_SOURCES} sources")
         if not isinstance(format, str) or (format and not format.isalnum()):
@@ -73,6 +73,11 @@ class Image(Media):
 def is_url(source: Source) -> bool:
     """Is this something for the phone to fetch?"""
     return isinstance(source, str) and source.lower().startswith(("http://", "https://"))
+
+
+def _usable(url: str) -> bool:
+    # Dialect 3.2 joins URLs with bars, and every dialect ends with a line.
+    return "|||" not in url and url.isprintable()
 
 
 def ready(media: Media) -> tuple[ReadyMedia, ...] | None:

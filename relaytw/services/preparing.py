@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from pathlib import PurePath
 from typing import Any, TypeVar
@@ -69,7 +70,7 @@ class Preparer(Service):
 
     def __init__(
         self,
-        defer: Callable[..., Deferred[Any]],
+        defer: Callable[[Callable[[], Any]], Deferred[Any]],
         phone: Callable[[ClientKey], PhoneInfo | None],
         settings: MediaSettings,
         pool: DaemonThreads | None = None,
@@ -133,7 +134,7 @@ class Preparer(Service):
     async def _in_thread(self, work: Callable[..., T], *args: object) -> T:
         await self._turns.acquire()
         try:
-            result: T = await self._defer(work, *args)
+            result: T = await self._defer(partial(work, *args))
         finally:
             self._turns.release()
         return result

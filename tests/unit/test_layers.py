@@ -33,6 +33,7 @@ STAGES: tuple[tuple[str, ...], ...] = (
         "relaytw.registry",
         "relaytw.gate",
         "relaytw.penalty",
+        "relaytw.recurrence",
         "relaytw.lanes",
         "relaytw.outbox",
         "relaytw.bots",
@@ -50,9 +51,10 @@ STAGES: tuple[tuple[str, ...], ...] = (
     ),
     ("relaytw.protocols.bridge", "relaytw.keyring", "relaytw.phone_v40", "relaytw.maintenance"),
     ("relaytw.services",),
-    ("relaytw.cli", "relaytw.testing", "relaytw.hooks", "relaytw.wiring", "relaytw.recording"),
+    ("relaytw.cli", "relaytw.hooks", "relaytw.wiring", "relaytw.recording", "relaytw.pushing"),
     ("relaytw.assembly",),
-    ("relaytw.tap",),
+    ("relaytw.tap", "relaytw.testing"),
+    ("relaytw.pytest_plugin",),
 )
 #: What some stages must not know, wherever it stands.
 FORBIDDEN: Mapping[str, tuple[str, ...]] = {

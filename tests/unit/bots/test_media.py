@@ -46,6 +46,8 @@ class MediaTests(SynchronousTestCase):
             (TypeError, Image, ((URL,),), {}),
             (TypeError, Image, (1,), {}),
             (ValueError, Image, (b"",), {}),
+            (ValueError, Image, ("https://a.b/|||https://c.d/",), {}),
+            (ValueError, Image, ("https://a.b/\nc",), {}),
             (ValueError, Image, (b"x",) * 31, {}),
             (ValueError, Image, (b"x",), {"format": ".jpg"}),
             (ValueError, Image, (b"x",), {"wait_ms": LONGEST_WAIT + 1}),
