@@ -249,6 +249,12 @@ class Media(NamedTuple):
 Part = Text | Media
 
 
+class Draft:
+    """Something that an author wants to send and that has to be made ready first; a `Part` afterwards."""
+
+    __slots__ = ()
+
+
 class ReplyKind(StrEnum):
     """What prompted a reply; names the event in dialect 3.3 (3.2 knows `messageResponse` alone)."""
 
@@ -288,7 +294,7 @@ class Reply(NamedTuple):
 
 
 #: What a handler may return: nothing, one text or medium, or several (sent 1 s apart).
-Answer = str | Text | Media | Sequence[str | Text | Media] | None
+Answer = str | Text | Media | Draft | Sequence[str | Text | Media | Draft] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,7 +302,7 @@ class PhoneInfo:
     """A snapshot of a connected phone.
 
     Times in seconds since the epoch, round trip in ms; pictures for it shall be `image_width` pixels
-    wide at most.
+    wide at most, and a line to it `line_bytes` long, where its dialect puts media into one.
     """
 
     client: ClientKey
@@ -312,6 +318,7 @@ class PhoneInfo:
     messages: int
     proven: bool
     image_width: int = 900
+    line_bytes: int = 1_048_576
 
 
 class SettingChange(NamedTuple):

@@ -11,7 +11,8 @@ return f"Hello {name}!"
 
 from relaytw.bots.arguments import Range
 from relaytw.bots.bot import Bot
+from relaytw.bots.media import Image, Media
 from relaytw.errors import StateFull
-from relaytw.messages import Media, Message, State, Text
+from relaytw.messages import Message, State, Text
 
-__all__ = ["Bot", "Media", "Message", "Range", "State", "StateFull", "Text"]
+__all__ = ["Bot", "Image", "Media", "Message", "Range", "State", "StateFull", "Text"]
