@@ -187,12 +187,15 @@ class MemoryIntake:
     def started(self, job: Job) -> None:
         """Nobody counts deliveries in memory."""
 
-    def leave(self, job: Job) -> None:
-        """A message is given up: it leaves its account, and is lost."""
-        self.finish(job)
-
     def finish(self, job: Job) -> None:
         """A message is finished: it leaves its account, whose reader may go on."""
+        account = job.account
+        if account.ended is not None:
+            account.ended(job.message.id)
+        MemoryIntake.leave(self, job)  # the quicker way, and never that of a journal
+
+    def leave(self, job: Job) -> None:
+        """A message is given up: it leaves its account, and is lost."""
         if self.trace is not None:
             self.trace(job)
         account = job.account

@@ -113,7 +113,7 @@ class JournalIntake(MemoryIntake):
 
     def leave(self, job: Job) -> None:
         """A message is given up: it leaves its account, but the journal keeps it for another run."""
-        super().finish(job)
+        super().leave(job)
 
     # -- inside
 
