@@ -8,7 +8,7 @@ closed, then what waits to be written is written.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from random import Random, SystemRandom
 from typing import Any, TypeVar
@@ -112,6 +112,9 @@ class _Reach:
     def reply(self, message: Message, answer: Answer) -> None:
         self.dispatcher.reply(message, answer)
 
+    def ask(self, message: Message, question: Answer, timeout: float) -> Awaitable[Message]:
+        return self.dispatcher.questions.ask(message, question, timeout)
+
     def busy(self) -> tuple[int, int]:
         return self.sessions.connections, self.dispatcher.lanes.waiting
 
@@ -201,7 +204,8 @@ class _Assembly:
             clock=reactor, lanes=wiring.lanes(config, self.settings), intake=self.intake, outbox=self.outbox,
             find=self.router.find, threads=self.threads, metrics=self.metrics,
             settings=DispatchSettings(
-                limits.processing_timeout, limits.cancel_grace, limits.drain_timeout, limits.consumers_max
+                limits.processing_timeout, limits.cancel_grace, limits.drain_timeout, limits.consumers_max,
+                config.bots.conversations, limits.replies_per_message,
             ),
             note_answer=self.records.chat_log.answer, may_hear=self.approvals.may_hear,
         )  # fmt: skip

@@ -328,6 +328,12 @@ class Context(Protocol):
     def reply(self, message: Message, answer: Answer) -> None:
         """Send `answer` to the message's room now; ignored (and logged) once its handler is over."""
 
+    def ask(self, message: Message, question: Answer, timeout: float) -> Awaitable[Message]:
+        """Send `question` to the message's room: the next message of its sender there.
+
+        Waits for `timeout` seconds.  Raises or fails with AskError.
+        """
+
     def phone(self, client: ClientKey) -> PhoneInfo | None:
         """The phone of this client, or None if it is not connected."""
 
@@ -345,7 +351,9 @@ class Message:
     `id` is the same for every delivery of the same message, `trace` follows it through the logs,
     `received_at` is in seconds since the epoch, `redelivered` says that an earlier delivery did
     not finish, `over` that its handler has ended, `chat_log` how much of its answers the chat log
-    gets, `said` how many replies it has got so far.  It carries the client's key, never a transport.
+    gets, `said` how many replies it has got so far, `heard` how many when somebody was last listened to;
+    `answers` is the message whose handler has asked for this one.  It carries the client's key, never a
+    transport.
     """
 
     id: str
@@ -365,6 +373,8 @@ class Message:
     over: bool = field(default=False, repr=False, compare=False)
     chat_log: str = field(default="metadata", repr=False, compare=False)
     said: int = field(default=0, repr=False, compare=False)
+    heard: int = field(default=0, repr=False, compare=False)
+    answers: Message | None = field(default=None, repr=False, compare=False)
 
     @property
     def bot(self) -> str:
@@ -374,6 +384,13 @@ class Message:
     def reply(self, answer: Answer) -> None:
         """Send `answer` to this message's room now, without ending the handler."""
         self.context.reply(self, answer)
+
+    def ask(self, question: Answer, timeout: float = 60) -> Awaitable[Message]:
+        """Send `question` to this message's room, and wait for what its sender says there next.
+
+        Fails with AskTimeout after `timeout` seconds, and with other kinds of AskError (`relaytw.bots`).
+        """
+        return self.context.ask(self, question, timeout)
 
     def phone(self) -> PhoneInfo | None:
         """The phone this message came by, or None if it is not connected any more."""

@@ -10,7 +10,19 @@ return f"Hello {name}!"
 """
 
 from relaytw.bots.arguments import Range
+from relaytw.bots.asking import AskEnded, AskError, AskRefused, AskReplaced, AskTimeout
 from relaytw.bots.bot import Bot
 from relaytw.messages import Media, Message, Text
 
-__all__ = ["Bot", "Media", "Message", "Range", "Text"]
+__all__ = [
+    "AskEnded",
+    "AskError",
+    "AskRefused",
+    "AskReplaced",
+    "AskTimeout",
+    "Bot",
+    "Media",
+    "Message",
+    "Range",
+    "Text",
+]

@@ -34,7 +34,9 @@ def phone_options(command: Command) -> Command:
             click.option(
                 "--port", default=PORT, show_default=True, type=click.IntRange(1, 65535), help="Its port."
             ),
-            click.option("--dialect", default="3.2", show_default=True, type=click.Choice(["3.2", "3.3", "4.0"])),
+            click.option(
+                "--dialect", default="3.2", show_default=True, type=click.Choice(["3.2", "3.3", "4.0"])
+            ),
             click.option(
                 "--secret-file",
                 type=click.Path(exists=True, dir_okay=False, path_type=Path),

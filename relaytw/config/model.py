@@ -147,6 +147,7 @@ class LimitsConfig(Section):
     blocking_per_bot: Count = 4
     processing_timeout: Seconds = 300.0
     cancel_grace: Seconds = 5.0
+    replies_per_message: Count = 100
     outbox_per_client: Count = 1000
     outbox_bytes: Count = 1_048_576
     outbox_ttl: Seconds = 300.0
@@ -267,6 +268,7 @@ class BotsConfig(Section):
     """`[bots]`."""
 
     load: tuple[str, ...] = ("relaytw.bots.builtin",)
+    conversations: Count = 1000
     webhook: str = ""
 
 

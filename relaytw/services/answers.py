@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 
 from relaytw import texts
 from relaytw.bots.answers import parts
+from relaytw.bots.asking import AskError
 from relaytw.bots.router import Invocation
 from relaytw.messages import Answer, ClientKey, Message, Outcome, Part, Reply, ReplyKind
 from relaytw.metrics import Metrics
@@ -26,16 +27,26 @@ MayHear = Callable[[ClientKey, str], bool]
 
 
 class Answers:
-    """Turns answers into replies.  Made in the reactor's thread, to which blocking handlers are led back."""
+    """Turns answers into replies, at most `limit` to what was said last.
+
+    Made in the reactor's thread, to which blocking handlers are led back.
+    """
 
     def __init__(
-        self, clock: IReactorTime, outbox: Outbox, metrics: Metrics, note: AnswerNote, may_hear: MayHear
+        self,
+        clock: IReactorTime,
+        outbox: Outbox,
+        metrics: Metrics,
+        note: AnswerNote,
+        may_hear: MayHear,
+        limit: int = 100,
     ) -> None:
         self._clock = clock
         self._outbox = outbox
         self._metrics = metrics
         self._note = note
         self._may_hear = may_hear
+        self._limit = limit
         self._thread = get_ident()
         self._log = Logger(namespace="relaytw.dispatch")
 
@@ -52,6 +63,8 @@ class Answers:
             # A blocking handler speaks in its thread; the outbox is the reactor's alone.
             cast("IReactorFromThreads", self._clock).callFromThread(self.reply, message, parts(answer))
             return
+        if message.over and message.answers is not None:
+            message = message.answers  # what a handler has asked for is part of what it is at work on
         if message.over:
             self._metrics.late_answers += 1
             self._log.warn(
@@ -65,7 +78,16 @@ class Answers:
     def report_failure(
         self, message: Message, invocation: Invocation, failure: Failure, *, cancelled: bool
     ) -> None:
-        """Say that a handler failed: in the log, and in the chat where its bot wants that."""
+        """Say that a handler failed: in the log, and in the chat where its bot wants that.
+
+        One that has got no answer has not failed; the chat is told what became of its question.
+        """
+        error = failure.value
+        if isinstance(error, AskError) and type(error) is not AskError:
+            self._log.info("handler {handler} got no answer: {why}", handler=invocation.name, why=error)
+            if error.told is not None:
+                self.send(message, parts(error.told))
+            return
         if cancelled and failure.check(CancelledError, asyncio.CancelledError):
             text = texts.HANDLER_TIMED_OUT
         else:
@@ -92,6 +114,10 @@ class Answers:
             return
         name, index = message.id, message.said
         message.said = index + len(answer)
+        if message.said > message.heard + self._limit:
+            answer = self._cut(message, answer, message.heard + self._limit - index)
+        if not answer:
+            return
         if len(answer) == 1:
             replies: Sequence[Reply] = (
                 Reply(client, room, channel, answer[0], trace, ReplyKind.RESPONSE, f"{name}/{index}"),
@@ -107,3 +133,20 @@ class Answers:
         if replies:
             self._outbox.send(replies)
         self._note(message, answer)
+
+    def may_hear(self, message: Message) -> bool:
+        """May the room of this message be told anything?"""
+        return self._may_hear(message.client, message.channel_id or message.room)
+
+    def _cut(self, message: Message, answer: Sequence[Part], left: int) -> Sequence[Part]:
+        """What may still be sent of an answer; the log hears of the first that may not."""
+        kept = answer[: max(0, left)]
+        if left >= 0:
+            self._log.warn(
+                "a handler gives more than {limit} replies to one message; the others are dropped",
+                limit=self._limit, trace=message.trace, client=message.client,
+            )  # fmt: skip
+        dropped = len(answer) - len(kept)
+        self._metrics.replies_dropped["too_many"] += dropped
+        self._metrics.outcomes[Outcome.FAILED] += dropped
+        return kept

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from itertools import count
 
 from twisted.internet.defer import Deferred
@@ -201,6 +201,9 @@ class Bench:
 
     def reply(self, message: Message, answer: Answer) -> None:
         self.dispatcher.reply(message, answer)
+
+    def ask(self, message: Message, question: Answer, timeout: float) -> Awaitable[Message]:
+        return self.dispatcher.questions.ask(message, question, timeout)
 
     def phone(self, client: ClientKey) -> PhoneInfo | None:
         return None
