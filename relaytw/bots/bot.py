@@ -88,7 +88,8 @@ class Bot:
         """Call the decorated handler for messages that begin with `prefix` as a whole word.
 
         `admin` commands are for `auth.admins` alone; `blocking` ones run in a thread; of the `ordered`
-        ones, one is at work at a time in each room.  Raises TypeError for a signature that cannot be read from a message, ValueError for a bad prefix.
+        ones, one is at work at a time in each room.  Raises TypeError for a signature that cannot be read
+        from a message, ValueError for a bad prefix.
         """
         if not prefix.strip() or prefix != prefix.strip():
             raise ValueError(f"a command's prefix is a word or several, not {prefix!r}")

@@ -7,7 +7,6 @@ reactor has its turn in between.  No watchdog restarts anything: slow work is no
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -28,6 +27,7 @@ from relaytw.metrics import Metrics
 from relaytw.outbox import Outbox
 from relaytw.services.answers import AnswerNote, Answers, MayHear
 from relaytw.services.deadlines import Deadlines
+from relaytw.services.parking import Parking
 from relaytw.services.questions import Questions
 from relaytw.services.runs import Run
 from relaytw.services.stalls import STALL, Stalls
@@ -83,13 +83,12 @@ class Dispatcher(Service):
         self._cooperator = Cooperator(
             terminationPredicateFactory=lambda: lambda: True, scheduler=lambda f: clock.callLater(0, f)
         )
+        self._parking = Parking(lanes, threads)
         self.questions = Questions(
             clock=clock, lanes=lanes, intake=intake, answers=self._answers, deadlines=self._deadlines,
-            metrics=metrics, limit=settings.conversations, release=self._release, regain=self._mark,
+            metrics=metrics, limit=settings.conversations, release=self._release, regain=self._parking.begun,
             pump=self.pump,
         )  # fmt: skip
-        self._ordered: set[LaneKey] = set()
-        self._threadless: dict[str, deque[LaneKey]] = {}
         self._stalls = Stalls(clock, metrics)
         self._bursting = False
         self._pumping = False
@@ -229,7 +228,7 @@ class Dispatcher(Service):
         # More consumers help only where those at work wait for something; threads are at work.
         return self._threads.at_work < self.lanes.running
 
-    def _start(self, lane: Lane[Job], job: Job, started: float) -> float:
+    def _start(self, lane: Lane[Job], job: Job, started: float) -> float:  # noqa: C901 (every message comes by)
         """Start a message's handler; when its first step was over."""
         message = job.message
         if job.started_at is not None:
@@ -246,13 +245,7 @@ class Dispatcher(Service):
             self._metrics.unhandled += 1
             self._free(lane, job)
             return started
-        if invocation.blocking and not self._threads.has_room(message.bot):
-            # Its permits go to others meanwhile, as for whatever waits.
-            self._threadless.setdefault(message.bot, deque()).append(lane.key)
-            self.lanes.park(lane, job)
-            return started
-        if invocation.ordered and lane.key in self._ordered:
-            self.lanes.park(lane, job)
+        if (invocation.blocking or invocation.ordered) and self._parking.parks(lane, job, invocation):
             return started
         job.started_at = started
         self._metrics.wait.observe(started - job.accepted_at)
@@ -278,7 +271,7 @@ class Dispatcher(Service):
         else:
             run = Run(lane, job, invocation, started)
             self._deadlines.add(run)
-            self._mark(run)
+            self._parking.begun(run)
             self.questions.began(run)
             self._wait_for(run, resume(suspended, result, self._stalls.of(run), self._clock))
         return ended
@@ -286,19 +279,13 @@ class Dispatcher(Service):
     def _take_up(self, lane: Lane[Job], job: Job) -> None:
         """Let a handler go on that has asked somebody something."""
         run = self.questions.returning(job)
-        if run is not None and run.invocation.ordered and lane.key in self._ordered:
-            self.lanes.park(lane, job)
-        elif not self.questions.returns(lane, job):
+        waits = run is not None and self._parking.parks(lane, job, run.invocation)
+        if not waits and not self.questions.returns(lane, job):
             self.lanes.done(lane)
-
-    def _mark(self, run: Run) -> None:
-        """Let nothing ordered start in the room while something ordered is at work there."""
-        if run.invocation.ordered and run.lane is not None:
-            self._ordered.add(run.lane.key)
 
     def _start_thread(self, run: Run) -> None:
         run.thread = True
-        self._mark(run)
+        self._parking.begun(run)
         message = run.job.message
 
         def begun() -> None:
@@ -306,16 +293,6 @@ class Dispatcher(Service):
             self._deadlines.add(run)
 
         self._wait_for(run, self._threads.run(message.bot, lambda: run.invocation.call(message), begun))
-
-    def _give_thread(self) -> None:
-        """A thread has become free: of each bot that may have it, the lane that waited longest goes on."""
-        for bot, lanes in list(self._threadless.items()):
-            if self._threads.has_room(bot):
-                # One whose messages were dropped meanwhile has no use for it.
-                while lanes and not self.lanes.unpark(lanes.popleft()):
-                    pass
-                if not lanes:
-                    del self._threadless[bot]
 
     def _wait_for(self, run: Run, work: Deferred[object]) -> None:
         run.work = work
@@ -368,16 +345,14 @@ class Dispatcher(Service):
         """Give the permits of a run to others."""
         lane, run.lane = run.lane, None
         if lane is not None:
-            if run.invocation.ordered:
-                self._ordered.discard(lane.key)
-                self.lanes.unpark(lane.key)
+            self._parking.ended(run, lane)
             self.lanes.done(lane)
 
     def _forget(self, run: Run) -> None:
         self.questions.over(run)
         run.work = None  # it knows the run: a circle that only the collector would open
         if run.thread:
-            self._give_thread()
+            self._parking.give_thread()
         self._deadlines.discard(run)
         self._graces.discard(run)
 

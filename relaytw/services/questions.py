@@ -106,8 +106,8 @@ class Questions:
             raise ValueError(f"the timeout of a question is a number of seconds, not {timeout!r}")
         return self._ask(message.answers or message, parts(question), timeout)
 
-    async def _ask(self, message: Message, question: Sequence[Part], timeout: float) -> Message:
-        asked = self._open(message, timeout)
+    async def _ask(self, message: Message, question: Sequence[Part], seconds: float) -> Message:
+        asked = self._open(message, seconds)
         self._answers.reply(message, question)
         answer, error = None, None
         try:
@@ -125,7 +125,7 @@ class Questions:
             raise error or AskEnded(asked.ended)
         return answer
 
-    def _open(self, message: Message, timeout: float) -> Question:
+    def _open(self, message: Message, seconds: float) -> Question:
         run = self._runs.get(id(message))
         if message.over or (run is not None and run.cancelled):
             raise AskEnded("the handler is over, or out of time")
@@ -148,7 +148,7 @@ class Questions:
         asked = self.open[person] = self._asking[id(message)] = Question(
             message, person, self._clock.seconds()
         )
-        asked.timer = self._clock.callLater(timeout, self._time_out, asked)
+        asked.timer = self._clock.callLater(seconds, self._time_out, asked)
         if run is None:
             self._fresh = asked  # in its first step a handler has no run yet
         else:
