@@ -248,6 +248,7 @@ class _Assembly:
             )  # fmt: skip
 
         self.records.forgetting.others += _forgetters(self.journal, self.dead_letters)
+        self.records.forgetting.left_alone = self.dispatcher.questions.end_with
 
     def _answer_the_operator(self) -> None:
         config, now = self.config, self.now
