@@ -26,10 +26,11 @@ from relaytw.bots.router import Router
 from relaytw.config import Config
 from relaytw.credentials import Credentials, admin_token
 from relaytw.errors import BadLine, ConfigError, Unavailable
-from relaytw.messages import Answer, Chat, ClientKey, Message, PhoneInfo, SettingChange
+from relaytw.messages import Answer, Chat, ClientKey, Message, PhoneInfo, SettingChange, State
 from relaytw.metrics import Metrics
 from relaytw.protocols import wire
 from relaytw.protocols.bridge import BridgeFactory
+from relaytw.pushing import pushing
 from relaytw.recording import housekeeping, records
 from relaytw.services.acceptance import Acceptance
 from relaytw.services.admin import Operator
@@ -37,6 +38,7 @@ from relaytw.services.approval_desk import ApprovalDesk
 from relaytw.services.audit import AuditWriter
 from relaytw.services.books import Books
 from relaytw.services.bot_settings import SettingsKeeper
+from relaytw.services.conversations import Conversations
 from relaytw.services.dead_letters import DeadLetters
 from relaytw.services.dispatcher import Dispatcher, DispatchSettings
 from relaytw.services.forgetting import Forgetter
@@ -53,7 +55,9 @@ from relaytw.services.post import Post
 from relaytw.services.redelivery import Redelivery, RedeliverySettings
 from relaytw.services.room_names import RoomNames
 from relaytw.services.sessions import Sessions
+from relaytw.services.state_desk import StateDesk
 from relaytw.services.state_folder import StateFolder
+from relaytw.services.state_views import state_of
 from relaytw.store.database import TransactionService
 from relaytw.store.journal import Journal
 from relaytw.store.syncing import InThread
@@ -108,6 +112,7 @@ class _Reach:
         self.dispatcher: Dispatcher
         self.sessions: Sessions
         self.keeper: SettingsKeeper
+        self.conversations: Conversations
 
     def reply(self, message: Message, answer: Answer) -> None:
         self.dispatcher.reply(message, answer)
@@ -128,6 +133,9 @@ class _Reach:
             _log.warn("{error}", error=error, trace=message.trace)
             return None
 
+    def state(self, message: Message, *, of_room: bool) -> State:
+        return state_of(self.conversations, message, of_room=of_room)
+
 
 class _Assembly:
     """A relay while it is being put together: each step takes what it needs from those before it."""
@@ -143,6 +151,7 @@ class _Assembly:
         in_thread: InThread | None,
     ) -> None:
         self.config, self.reactor, self.now, self.random = config, reactor, now, random
+        self.in_thread = in_thread
         self.state_dir = Path(config.relay.state_dir)
         self.credentials = _credentials(config, self.state_dir)
         self.token = admin_token(config.admin.token_file, self.state_dir)
@@ -150,9 +159,10 @@ class _Assembly:
         self.machine = machine or ThisMachine(self.state_dir, reactor)
         self.metrics, self.reach = Metrics(), _Reach()
         self._decide_who_may_talk()
-        self._keep_what_is_said(in_thread)
+        self._keep_what_is_said()
         self._let_messages_flow()
         self._take_up_what_was_left()
+        self._speak_unasked(in_thread)
         self._answer_the_operator()
 
     def _decide_who_may_talk(self) -> None:
@@ -167,10 +177,11 @@ class _Assembly:
         self.keys = wiring.keyring(config, self.credentials)
         self.gate = wiring.gate(config, self.keys, self.approvals, now)
 
-    def _keep_what_is_said(self, in_thread: InThread | None) -> None:
+    def _keep_what_is_said(self) -> None:
         config, reactor, metrics, now = self.config, self.reactor, self.metrics, self.now
-        audit = self.audit
+        audit, in_thread = self.audit, self.in_thread
         self.journal = wiring.journal(config, reactor, metrics, self.gate, now, in_thread)
+        self.conversations = wiring.conversations(config, reactor, metrics, now, in_thread)
         self.dead_letters = DeadLetters(self.database, reactor, metrics, config.journal.dead_letters)
         self.outcomes = Outcomes()
         names = RoomNames(self.database, metrics, config.limits.room_names)
@@ -199,7 +210,8 @@ class _Assembly:
     def _let_messages_flow(self) -> None:
         config, reactor, now = self.config, self.reactor, self.now
         limits, settings_of = config.limits, self.settings.settings_of
-        self.threads = wiring.threads(config, reactor)
+        loop_guard = wiring.loop_guard(config)
+        self.threads = wiring.threads(config, reactor, self.in_thread)
         self.dispatcher = Dispatcher(
             clock=reactor, lanes=wiring.lanes(config, self.settings), intake=self.intake, outbox=self.outbox,
             find=self.router.find, threads=self.threads, metrics=self.metrics,
@@ -207,7 +219,8 @@ class _Assembly:
                 limits.processing_timeout, limits.cancel_grace, limits.drain_timeout, limits.consumers_max,
                 config.bots.conversations, limits.replies_per_message,
             ),
-            note_answer=self.records.chat_log.answer, may_hear=self.approvals.may_hear,
+            note_answer=wiring.answer_note(self.records.chat_log, loop_guard, now),
+            may_hear=self.approvals.may_hear,
         )  # fmt: skip
         self.acceptance = Acceptance(
             gate=self.gate, approvals=self.approvals, intake=self.intake, dispatcher=self.dispatcher,
@@ -215,6 +228,7 @@ class _Assembly:
             text_chars=limits.text_chars, admins=config.auth.admins, direct=config.relay.mode == "direct",
             now=now, new_id=wiring.trace_ids(), settings_of=settings_of,
             memory=wiring.memory(config, self.journal, now), dead_letters=self.dead_letters,
+            loop_guard=loop_guard,
         )  # fmt: skip
         self.pings = Pings(reactor, self.random, interval=config.ping.interval, jitter=config.ping.jitter)
         self.sessions = wiring.sessions(
@@ -235,6 +249,7 @@ class _Assembly:
         self.approvals.effects.withdrawn = self.applier.withdrawn
         reach = self.reach
         reach.dispatcher, reach.sessions, reach.keeper = self.dispatcher, self.sessions, self.keeper
+        reach.conversations = self.conversations
 
     def _take_up_what_was_left(self) -> None:
         keys, self.redelivery = self.config.journal, None
@@ -249,6 +264,15 @@ class _Assembly:
 
         self.records.forgetting.others += _forgetters(self.journal, self.dead_letters)
         self.records.forgetting.left_alone = self.dispatcher.questions.end_with
+        self.records.forgetting.others.append(self.conversations.forget)
+
+    def _speak_unasked(self, in_thread: InThread | None) -> None:
+        rooms, chat_log = self.approvals.cache.room, self.records.chat_log
+        self.pushing = pushing(
+            self.config, self.reactor, self.now, self.database, self.audit, self.outbox, self.outcomes,
+            in_thread,
+            lambda reply: chat_log.pushed(reply, rooms(reply.client, reply.channel_id or reply.room)),
+        )  # fmt: skip
 
     def _answer_the_operator(self) -> None:
         config, now = self.config, self.now
@@ -262,11 +286,12 @@ class _Assembly:
             secrets=wiring.secrets(
                 config, self.reactor, self.keys, self.gate, self.sessions, self.audit, now
             ),
+            state=StateDesk(self.conversations, self.audit),
             outbox=Post(
                 outbox=self.outbox, outcomes=self.outcomes, approvals=self.approvals, audit=self.audit,
                 clock=self.reactor, now=now, new_id=wiring.trace_ids(), trace=self.trace,
             ),
-            books=Books(self.journal, self.redelivery, self.dead_letters), now=now,
+            books=Books(self.journal, self.redelivery, self.dead_letters), pushing=self.pushing, now=now,
         )  # fmt: skip
         self.factory = BridgeFactory(self.sessions)
         self.site = make_site(self.operator, self.metrics, self.token)
@@ -278,6 +303,7 @@ class _Assembly:
             StateFolder(self.state_dir),
             self.database,
             self.journal,
+            self.conversations,
             self.dead_letters,
             self.trace,
             self.audit,
@@ -290,6 +316,7 @@ class _Assembly:
             self.sessions,
             self.dispatcher,
             self.redelivery,
+            *self.pushing.services,
             _usable("relay.listen", lambda: Listener(config.relay.listen, self.factory, reactor)),
             self.operator,
             _usable("admin.listen", lambda: listening_service(config.admin.listen, self.site, reactor)),
@@ -305,6 +332,7 @@ class _Assembly:
             "idle clients in the penalty box's count": lambda: stages.penalties.sweep(clock.seconds(), idle),
             "idle devices and their rooms": self.approvals.forget_idle,
             "idle clients' take-overs": lambda: stages.registry.sweep(clock.seconds(), idle),
+            "conversations": self.conversations.forget_expired,
         }
         if self.journal is not None:
             usual["files of the journal"] = self.journal.age_out
@@ -328,8 +356,8 @@ def assemble(
     """Build every object of a relay and join them.  Raises `ConfigError`.
 
     `now` gives seconds since the epoch; the reactor keeps the time of everything that waits.  Without a
-    `database` the configured one is made ready, which blocks.  `in_thread` is how the journal gets a
-    thread, None for one of its own.
+    `database` the configured one is made ready, which blocks.  `in_thread` runs what would need a
+    thread of the journal's, the state's or the blocking handlers'; None for threads of their own.
     """
     parts = _Assembly(config, reactor, now, random or SystemRandom(), database, machine, in_thread)
     relay = Relay(

@@ -2,7 +2,8 @@
 
 A `PeerError` is the phone's: it is told in an `error` packet, counted, logged at info, and the
 relay goes on.  A `ConfigError` is the operator's: it stops the start with a sentence on what to
-change.  `Unavailable` is nobody's: who asked is told, and may ask again.  Any other exception is by
+change.  `Unavailable` is nobody's: who asked is told, and may ask again.  A
+`StateFull` is the bot's, which wants to remember too much.  Any other exception is by
 definition a fault of ours.
 """
 
@@ -44,3 +45,7 @@ class ConfigError(Exception):
 
 class Unavailable(Exception):
     """What was asked for needs something that is away at the moment; the text says what."""
+
+
+class StateFull(Exception):
+    """What a handler wants to remember is more than the relay keeps; the text names the limit."""

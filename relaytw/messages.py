@@ -6,10 +6,11 @@ said once, here; how it looks on the wire is the codec's business (`relaytw.prot
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from abc import abstractmethod
+from collections.abc import Awaitable, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 
 class ClientKey(NamedTuple):
@@ -292,11 +293,7 @@ Answer = str | Text | Media | Sequence[str | Text | Media] | None
 
 @dataclass(frozen=True, slots=True)
 class PhoneInfo:
-    """A snapshot of a connected phone.
-
-    Times in seconds since the epoch, round trip in ms; pictures for it shall be `image_width` pixels
-    wide at most.
-    """
+    """A connected phone: times in seconds since the epoch, round trip in ms, the widest picture in pixels."""
 
     client: ClientKey
     dialect: Dialect
@@ -322,6 +319,24 @@ class SettingChange(NamedTuple):
     after: str
 
 
+class State(MutableMapping[str, Any]):
+    """What a bot remembers of somebody in a room, or of the room: JSON values by name, safe in threads.
+
+    A value that is got is a copy: changing it changes nothing before it is set again.  Setting raises
+    TypeError or ValueError for what is no JSON, and `StateFull` for what has no room.
+    """
+
+    __slots__ = ()
+
+    @abstractmethod
+    def set(self, key: str, value: Any, seconds: float) -> None:
+        """Remember a value for so many seconds."""
+
+    @abstractmethod
+    def expire(self, seconds: float) -> None:
+        """Forget all that is in it, and what is set in it until then, in so many seconds."""
+
+
 class Context(Protocol):
     """What messages may ask of the relay while they are being handled; one for all of them."""
 
@@ -329,10 +344,7 @@ class Context(Protocol):
         """Send `answer` to the message's room now; ignored (and logged) once its handler is over."""
 
     def ask(self, message: Message, question: Answer, timeout: float) -> Awaitable[Message]:
-        """Send `question` to the message's room: the next message of its sender there.
-
-        Waits for `timeout` seconds.  Raises or fails with AskError.
-        """
+        """What the message's sender says next, after `question`, within `timeout` seconds; else AskError."""
 
     def phone(self, client: ClientKey) -> PhoneInfo | None:
         """The phone of this client, or None if it is not connected."""
@@ -342,6 +354,9 @@ class Context(Protocol):
 
         None if they cannot be read at the moment.
         """
+
+    def state(self, message: Message, *, of_room: bool) -> State:
+        """What is remembered of the message's sender in its room, or of the room as a whole."""
 
 
 @dataclass(slots=True)
@@ -375,6 +390,7 @@ class Message:
     said: int = field(default=0, repr=False, compare=False)
     heard: int = field(default=0, repr=False, compare=False)
     answers: Message | None = field(default=None, repr=False, compare=False)
+    bot_turns: int = field(default=0, repr=False, compare=False)
 
     @property
     def bot(self) -> str:
@@ -386,12 +402,19 @@ class Message:
         self.context.reply(self, answer)
 
     def ask(self, question: Answer, timeout: float = 60) -> Awaitable[Message]:
-        """Send `question` to this message's room, and wait for what its sender says there next.
-
-        Fails with AskTimeout after `timeout` seconds, and with other kinds of AskError (`relaytw.bots`).
-        """
+        """Send `question`: what the sender says next in the room.  Fails with AskError (AskTimeout, …)."""
         return self.context.ask(self, question, timeout)
 
     def phone(self) -> PhoneInfo | None:
         """The phone this message came by, or None if it is not connected any more."""
         return self.context.phone(self.client)
+
+    @property
+    def state(self) -> State:
+        """What the bot remembers of the sender in this room; survives a restart."""
+        return self.context.state(self, of_room=False)
+
+    @property
+    def room_state(self) -> State:
+        """What the bot remembers of the room, whoever writes in it."""
+        return self.context.state(self, of_room=True)

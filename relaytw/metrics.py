@@ -49,11 +49,12 @@ class Metrics:
     __slots__ = (
         "accepted", "answered", "approval_errors", "closes", "connects", "dead_letters", "decode",
         "duplicates", "errors", "failed", "finished", "journal_bad_records", "journal_errors",
-        "late_answers", "lines", "lookups_unanswered", "muted", "outcomes", "overlong_texts", "paused",
-        "pauses", "pings", "pongs", "process", "questions", "redelivered", "replies_again", "replies_cut",
+        "late_answers", "lines", "lookups_unanswered", "loops", "muted", "outcomes", "overlong_texts",
+        "paused", "pauses", "pings", "pongs", "process", "questions", "redelivered", "replies_again",
+        "replies_cut",
         "replies_dropped", "replies_renamed", "replies_sent", "restricted", "room_refused", "rows_dropped",
-        "rows_refused", "rows_written", "send", "stalls", "takeovers", "timed_out", "unhandled",
-        "unknown_events", "wait",
+        "rows_refused", "rows_written", "send", "stalls", "state_bad_records", "state_errors", "takeovers",
+        "timed_out", "unhandled", "unknown_events", "wait",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -69,6 +70,7 @@ class Metrics:
         self.pongs = 0
         self.accepted = 0
         self.duplicates = 0
+        self.loops = 0
         self.restricted = 0
         self.room_refused = 0
         self.paused = 0
@@ -78,6 +80,8 @@ class Metrics:
         self.dead_letters: Counter[str] = Counter()
         self.journal_errors = 0
         self.journal_bad_records = 0
+        self.state_errors = 0
+        self.state_bad_records = 0
         self.unhandled = 0
         self.finished = 0
         self.failed = 0

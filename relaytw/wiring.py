@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -24,6 +24,8 @@ from relaytw.gate import Gate, GateSettings
 from relaytw.intake import IntakeSettings, Job, MemoryIntake
 from relaytw.keyring import Keyring
 from relaytw.lanes import Lanes
+from relaytw.loop_guard import LoopGuard
+from relaytw.messages import Message, Part
 from relaytw.metrics import Metrics
 from relaytw.outbox import Outbox, OutboxSettings, PacingSettings
 from relaytw.penalty import PenaltyBox, PenaltySettings
@@ -36,7 +38,9 @@ from relaytw.services.approvals import Approvals, ApprovalSettings
 from relaytw.services.audit import AuditWriter
 from relaytw.services.bot_settings import KeeperSettings, SettingsKeeper
 from relaytw.services.challenges import Challenges
+from relaytw.services.chat_log import ChatLog
 from relaytw.services.closes import Closes
+from relaytw.services.conversations import Conversations, StateSettings
 from relaytw.services.journalling import JournalIntake
 from relaytw.services.live_settings import LiveSettings
 from relaytw.services.lost_replies import LostReplies
@@ -45,7 +49,8 @@ from relaytw.services.outcomes import Outcomes
 from relaytw.services.pings import Pings
 from relaytw.services.room_names import RoomNames
 from relaytw.services.secrets import SecretKeeper
-from relaytw.services.sessions import HouseSettings, Sessions, Stages
+from relaytw.services.sessions import HouseSettings, Sessions
+from relaytw.services.stages import Stages
 from relaytw.services.threads import BlockingPool
 from relaytw.services.trace_log import TraceLog
 from relaytw.services.welcoming import Welcome
@@ -56,6 +61,7 @@ from relaytw.store.journal import Journal, JournalSettings
 from relaytw.store.records import Accepted
 from relaytw.store.segments import paths
 from relaytw.store.startcheck import StartCheck, first_check
+from relaytw.store.state_log import StateLog
 from relaytw.store.syncing import InThread
 from relaytw.store.times import WallClock
 from relaytw.store.trace_files import TraceFiles
@@ -199,6 +205,35 @@ def journal(
     )
 
 
+def conversations(
+    config: Config, reactor: Any, metrics: Metrics, now: Callable[[], float], in_thread: InThread | None
+) -> Conversations:
+    """What bots remember: in files, but for a relay in direct mode."""
+    keys = config.state
+    folder = None if config.relay.mode == "direct" else Path(config.relay.state_dir, "state")
+    pool = None
+    if in_thread is None:
+        pool = DaemonThreads(0, 1, "state")
+        in_thread = partial(deferToThreadPool, reactor, pool)
+    settings = StateSettings(
+        keys.ttl,
+        keys.conversations,
+        keys.conversation_bytes,
+        keys.total_bytes,
+        config.journal.sync == "full",
+        config.journal.retry_interval,
+    )
+    return Conversations(
+        log=StateLog(folder, partial(SystemRandom().getrandbits, 32)),
+        settings=settings,
+        clock=reactor,
+        now=now,
+        in_thread=in_thread,
+        pool=pool,
+        metrics=metrics,
+    )
+
+
 def outbox(
     config: Config,
     reactor: Any,
@@ -266,6 +301,29 @@ def intake(config: Config, metrics: Metrics, journal: Journal | None) -> MemoryI
     return JournalIntake(settings, paused, journal)
 
 
+def loop_guard(config: Config) -> LoopGuard | None:
+    """What keeps bots from answering each other for ever; None where that is allowed."""
+    limits = config.limits
+    if not limits.loop_depth:
+        return None
+    return LoopGuard(limits.loop_depth, limits.loop_window, limits.loop_answers)
+
+
+def answer_note(
+    chat_log: ChatLog, guard: LoopGuard | None, now: Callable[[], float]
+) -> Callable[[Message, Sequence[Part]], None]:
+    """What is told of every answer."""
+    if guard is None:
+        return chat_log.answer
+    said, write_down = guard.said, chat_log.answer
+
+    def note(message: Message, parts: Sequence[Part]) -> None:
+        said(message, parts, now())
+        write_down(message, parts)
+
+    return note
+
+
 def memory(config: Config, journal: Journal | None, now: Callable[[], float]) -> Memory:
     """How far the relay remembers what 4.0 phones have said; without a journal no further than its start."""
     return Memory(config.dedup.ttl, now() if journal is None else 0.0, config.journal.max_age)
@@ -295,9 +353,11 @@ def keeper(
     )
 
 
-def threads(config: Config, reactor: Any) -> BlockingPool:
+def threads(config: Config, reactor: Any, in_thread: InThread | None) -> BlockingPool:
     """The threads of blocking handlers."""
     limits = config.limits
+    if in_thread is not None:
+        return BlockingPool(in_thread, threads=limits.blocking_threads, per_bot=limits.blocking_per_bot)
     pool = DaemonThreads(0, limits.blocking_threads, "handlers")
     return BlockingPool(
         partial(deferToThreadPool, reactor, pool),

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from twisted.internet.address import UNIXAddress
 from twisted.internet.interfaces import IAddress
 from twisted.web.server import Request
 
+from relaytw.admin.callers import Grant
 from relaytw.admin.problems import Problem
+from relaytw.errors import Unavailable
 
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
 
@@ -17,26 +20,41 @@ _FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
 class Guard:
     """Lets a request pass or raises the `Problem` to answer it with."""
 
-    def __init__(self, token: str) -> None:
+    def __init__(self, token: str, grants: Callable[[str], Grant | None] = lambda _: None) -> None:
         if not token:
             raise ValueError("an empty token would let everybody in")
         self._token = token.encode()
+        self._grants = grants
 
-    def check(self, request: Request, *, open_here: bool) -> None:
-        """Let through who has the token, and from this machine anybody where it is `open_here`."""
-        if not (open_here and _is_local(request)) and not self._has_token(request):
+    def check(self, request: Request, *, open_here: bool) -> Grant | None:
+        """Let through who has a token, and from this machine anybody where it is `open_here`.
+
+        What the token is good for; None for the admin's, and for what needs none.
+        """
+        if open_here and _is_local(request):
+            return None
+        token = _shown(request)
+        if token is not None and hmac.compare_digest(token, self._token):
+            return None
+        try:
+            grant = self._grants(token.decode("ascii")) if token is not None else None
+        except UnicodeDecodeError:
+            grant = None
+        except Unavailable as error:
+            raise Problem(503, "database_away", str(error)) from error
+        if grant is None:
             raise Problem(
                 401,
                 "unauthorized",
                 "a bearer token is needed",
                 {"WWW-Authenticate": 'Bearer realm="relaytw"'},
             )
+        return grant
 
-    def _has_token(self, request: Request) -> bool:
-        scheme, _, token = (request.requestHeaders.getRawHeaders(b"authorization") or [b""])[0].partition(
-            b" "
-        )
-        return scheme.lower() == b"bearer" and hmac.compare_digest(token.strip(), self._token)
+
+def _shown(request: Request) -> bytes | None:
+    scheme, _, token = (request.requestHeaders.getRawHeaders(b"authorization") or [b""])[0].partition(b" ")
+    return token.strip() if scheme.lower() == b"bearer" else None
 
 
 def _is_local(request: Request) -> bool:

@@ -50,7 +50,7 @@ def _operation(route: Route, schema_of: dict[Any, Any], components: dict[str, An
         "operationId": route.handler.__name__,
         "summary": summary,
         "responses": {
-            "200": {"description": summary, "content": answer},
+            str(route.success): {"description": summary, "content": answer},
             "default": {"description": "Refused.", "content": _json(schema_of[ErrorBody])},
         },
     }

@@ -12,12 +12,15 @@ from typing import Any
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from relaytw import __version__
+from relaytw.admin.callers import Scope
 from relaytw.admin.exposition import exposition, render
 from relaytw.admin.journal import DeadLetter, DeadLetterId, Journal
 from relaytw.admin.openapi import document
 from relaytw.admin.outbox_routes import OutboxApi
 from relaytw.admin.problems import Problem
+from relaytw.admin.push_routes import BroadcastApi, PushApi
 from relaytw.admin.routes import Reply, Route
+from relaytw.admin.schedule_routes import SchedulesApi
 from relaytw.admin.secret_routes import SecretsApi
 from relaytw.admin.shapes import (
     Act,
@@ -39,12 +42,16 @@ from relaytw.admin.shapes import (
     RoomChange,
     RoomStatus,
 )
+from relaytw.admin.state_routes import StateApi
+from relaytw.admin.token_routes import TokensApi
 from relaytw.admin.view import RelayView
 from relaytw.errors import Unavailable
 from relaytw.metrics import Metrics
 
 #: How many dead letters are listed.
 DEAD_LETTERS = 1000
+#: For whoever only looks.
+READ = Scope.READ
 
 
 class AdminApi:
@@ -56,29 +63,49 @@ class AdminApi:
 
     def routes(self) -> list[Route]:
         """Everything that can be asked."""
+        pushing = self._view.pushing
         return [
             Route("GET", "/healthz", self.healthz, open=True),
             Route("GET", "/readyz", self.readyz, open=True),
-            Route("GET", "/metrics", self.metrics, open=True),
-            Route("GET", "/api/v1/openapi.json", self.openapi, returns=dict[str, Any]),
-            Route("GET", "/api/v1/status", self.status, returns=RelayStatus),
-            Route("GET", "/api/v1/phones", self.phones, returns=Listing[Phone]),
+            Route("GET", "/metrics", self.metrics, open=True, scope=READ),
+            Route("GET", "/api/v1/openapi.json", self.openapi, returns=dict[str, Any], scope=READ),
+            Route("GET", "/api/v1/status", self.status, returns=RelayStatus, scope=READ),
+            Route("GET", "/api/v1/phones", self.phones, returns=Listing[Phone], scope=READ),
             Route("POST", "/api/v1/phones/disconnect", self.disconnect, Client, Client, act=True),
-            Route("GET", "/api/v1/devices", self.devices, returns=Listing[Device], query=ApprovalQuery),
+            Route(
+                "GET",
+                "/api/v1/devices",
+                self.devices,
+                returns=Listing[Device],
+                query=ApprovalQuery,
+                scope=Scope.READ,
+            ),
             Route("POST", "/api/v1/devices/status", self.set_device, DeviceStatus, DeviceStatus, act=True),
-            Route("GET", "/api/v1/rooms", self.rooms, returns=Listing[Room], query=ApprovalQuery),
+            Route(
+                "GET",
+                "/api/v1/rooms",
+                self.rooms,
+                returns=Listing[Room],
+                query=ApprovalQuery,
+                scope=Scope.READ,
+            ),
             Route("POST", "/api/v1/rooms/status", self.set_room, RoomStatus, RoomStatus, act=True),
             Route("POST", "/api/v1/rooms/settings", self.set_room_settings, RoomChange, RoomChange, act=True),
             Route("GET", "/api/v1/audit", self.audit, returns=Listing[Act], query=PageQuery),
-            Route("GET", "/api/v1/bots", self.bots, returns=Listing[Bot]),
+            Route("GET", "/api/v1/bots", self.bots, returns=Listing[Bot], scope=READ),
             Route("POST", "/api/v1/bots/settings", self.set_bot, BotChange, Bot, act=True),
-            Route("GET", "/api/v1/closes", self.closes, returns=Listing[Close]),
-            Route("GET", "/api/v1/penalties", self.penalties, returns=Listing[Penalty]),
+            Route("GET", "/api/v1/closes", self.closes, returns=Listing[Close], scope=READ),
+            Route("GET", "/api/v1/penalties", self.penalties, returns=Listing[Penalty], scope=READ),
             Route("POST", "/api/v1/penalties/lift", self.lift_penalty, Client, Client, act=True),
             Route("POST", "/api/v1/forget", self.forget, Person, Forgotten, act=True),
             *SecretsApi(self._view.secrets).routes(),
             *OutboxApi(self._view.outbox).routes(),
-            Route("GET", "/api/v1/journal", self.journal, returns=Journal),
+            *TokensApi(pushing.tokens).routes(),
+            *PushApi(pushing.pushes).routes(),
+            *BroadcastApi(pushing.broadcasts).routes(),
+            *SchedulesApi(pushing.schedules).routes(),
+            *StateApi(self._view.state).routes(),
+            Route("GET", "/api/v1/journal", self.journal, returns=Journal, scope=READ),
             Route("GET", "/api/v1/dead-letters", self.dead_letters, returns=Listing[DeadLetter]),
             Route("POST", "/api/v1/dead-letters/requeue", self.requeue, DeadLetterId, DeadLetterId, act=True),
             Route(

@@ -23,6 +23,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from relaytw.admin.access import Guard
+from relaytw.admin.callers import Caller, Grant
 from relaytw.admin.problems import Problem
 
 #: The largest request body.
@@ -30,6 +31,8 @@ BODY_BYTES = 1_048_576
 #: Who acts with the admin token, and where a caller says by what name, percent-encoded.
 ADMIN = "admin"
 ACTOR_HEADER = "X-Relaytw-Actor"
+#: Where a caller says that a request is one that he may have sent before.
+KEY_HEADER = "Idempotency-Key"
 _NAME_CHARS = 64
 
 
@@ -48,7 +51,8 @@ class Route(NamedTuple):
     `path` may hold parameters in braces, one a segment.  `body` and `query` are msgspec Structs; a
     handler is given the query after the body.  `returns` is what msgspec shall describe, None for plain
     text.  An `open` route needs no token from this machine itself.  The handler of an `act` is told who
-    acts, as `actor`.
+    acts, as `actor`.  With a `scope` tokens of it may ask, else the admin's alone; a handler that `calls`
+    for it is told who asks, as `caller`, and heeds which bots he may reach.
     """
 
     method: str
@@ -59,6 +63,9 @@ class Route(NamedTuple):
     open: bool = False
     query: type[msgspec.Struct] | None = None
     act: bool = False
+    scope: str | None = None
+    calls: bool = False
+    success: int = 200
 
 
 class AdminRequest(Request):
@@ -114,15 +121,19 @@ class RouteTable(Resource):
     async def _ask(self, request: AdminRequest) -> Reply:
         path = request.path.decode("ascii", "replace")
         found = [(route, match) for pattern, route in self._routes if (match := pattern.fullmatch(path))]
+        grant = None
         if found or path.startswith("/api"):
-            self._guard.check(request, open_here=bool(found) and all(route.open for route, _ in found))
+            grant = self._guard.check(
+                request, open_here=bool(found) and all(route.open for route, _ in found)
+            )
         if not found:
             raise Problem(404, "not_found", "there is nothing here")
         # The request itself leaves the body of an answer to HEAD out.
         method = "GET" if request.method == b"HEAD" else request.method.decode("ascii", "replace")
         for route, match in found:
             if route.method == method:
-                return await _call(route, request, match.groupdict())
+                _allow(route, grant)
+                return await _call(route, request, match.groupdict(), grant)
         allowed = {route.method for route, _ in found}
         allow = ", ".join(sorted(allowed | {"HEAD"} if "GET" in allowed else allowed))
         raise Problem(405, "method_not_allowed", f"allowed here: {allow}", {"Allow": allow})
@@ -134,17 +145,36 @@ class RouteTable(Resource):
         return Problem(500, "internal", f"the relay failed; its log says how, under {trace}")
 
 
-async def _call(route: Route, request: AdminRequest, segments: Mapping[str, str]) -> Reply:
-    parameters = {name: unquote(value) for name, value in segments.items()}
+def _allow(route: Route, grant: Grant | None) -> None:
+    """Let a token do only what it was made for; one for some bots only what heeds that."""
+    if grant is None:
+        return
+    if route.scope is None:
+        raise Problem(403, "forbidden", "this is for the admin token alone")
+    if route.scope not in grant.scopes:
+        raise Problem(403, "forbidden", f"this token has not the scope {route.scope}")
+    if grant.bots is not None and not route.calls:
+        raise Problem(403, "forbidden", "a token for some bots cannot ask this")
+
+
+async def _call(
+    route: Route, request: AdminRequest, segments: Mapping[str, str], grant: Grant | None
+) -> Reply:
+    parameters: dict[str, Any] = {name: unquote(value) for name, value in segments.items()}
     given = [] if route.body is None else [_body(request, route.body)]
     if route.query is not None:
         given.append(_query(request, route.query))
     if route.act:
-        parameters["actor"] = _actor(request)
+        parameters["actor"] = _actor(request, grant)
+    if route.calls:
+        key = request.getHeader(KEY_HEADER)
+        parameters["caller"] = Caller(_actor(request, grant), grant.bots if grant is not None else None, key)
     result = route.handler(*given, **parameters)
     if inspect.isawaitable(result):
         result = await result
-    return result if isinstance(result, Reply) else Reply(200, "application/json", _encode(result))
+    if isinstance(result, Reply):
+        return result
+    return Reply(route.success, "application/json", _encode(result))
 
 
 def _body(request: AdminRequest, kind: type[msgspec.Struct]) -> msgspec.Struct:
@@ -170,7 +200,9 @@ def _query(request: AdminRequest, kind: type[msgspec.Struct]) -> msgspec.Struct:
         raise Problem(400, "bad_request", str(error)) from error
 
 
-def _actor(request: AdminRequest) -> str:
+def _actor(request: AdminRequest, grant: Grant | None) -> str:
+    if grant is not None:
+        return f"token:{grant.name}"
     # It says so himself: who has the token may do everything anyway.
     name = "".join(filter(str.isprintable, unquote(request.getHeader(ACTOR_HEADER) or "")))
     return f"{ADMIN}:{name[:_NAME_CHARS]}" if name else ADMIN

@@ -45,5 +45,5 @@ def make_site(
 
     Without a `reactor` the site's time-outs are kept by the global one.
     """
-    table = RouteTable(AdminApi(view, metrics).routes(), Guard(token), log, new_id)
+    table = RouteTable(AdminApi(view, metrics).routes(), Guard(token, view.pushing.tokens.check), log, new_id)
     return AdminSite(table, AdminRequest, timeout=TIMEOUT, parsePOSTFormSubmission=False, reactor=reactor)

@@ -6,7 +6,11 @@ from collections.abc import Awaitable, Mapping, Sequence
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from relaytw.admin.outbox import OutboxView
+from relaytw.admin.pushing import BroadcastsView, PushesView
+from relaytw.admin.scheduling import SchedulesView
 from relaytw.admin.secrets import SecretsView
+from relaytw.admin.state import StateView
+from relaytw.admin.tokens import TokensView
 from relaytw.messages import ClientKey, CloseReason, PhoneInfo, Status
 from relaytw.settings import USUAL_ROOM, BotSettings, RoomSettings
 
@@ -171,12 +175,40 @@ class Overview(NamedTuple):
     journal_unfinished: int
 
 
+class PushingView(Protocol):
+    """All that has to do with messages which nobody has asked for."""
+
+    @property
+    def tokens(self) -> TokensView:
+        """The tokens of programs."""
+
+    @property
+    def pushes(self) -> PushesView:
+        """Messages to single rooms."""
+
+    @property
+    def broadcasts(self) -> BroadcastsView:
+        """Messages to many rooms."""
+
+    @property
+    def schedules(self) -> SchedulesView:
+        """Messages that come again."""
+
+
 class RelayView(Protocol):
     """Everything the admin API needs from a running relay."""
 
     @property
     def secrets(self) -> SecretsView:
         """The secrets that phones sign with."""
+
+    @property
+    def pushing(self) -> PushingView:
+        """What is said without a question, and who may have it said."""
+
+    @property
+    def state(self) -> StateView:
+        """What bots remember."""
 
     @property
     def outbox(self) -> OutboxView:

@@ -12,7 +12,8 @@ return f"Hello {name}!"
 from relaytw.bots.arguments import Range
 from relaytw.bots.asking import AskEnded, AskError, AskRefused, AskReplaced, AskTimeout
 from relaytw.bots.bot import Bot
-from relaytw.messages import Media, Message, Text
+from relaytw.errors import StateFull
+from relaytw.messages import Media, Message, State, Text
 
 __all__ = [
     "AskEnded",
@@ -24,5 +25,7 @@ __all__ = [
     "Media",
     "Message",
     "Range",
+    "State",
+    "StateFull",
     "Text",
 ]

@@ -10,6 +10,7 @@ import click
 from relaytw.admin.shapes import Device, Room, RoomChange
 from relaytw.cli.bots import number, policy, read_settings, yes_or_no
 from relaytw.cli.client import admin_client
+from relaytw.cli.push import tag
 from relaytw.cli.tables import ago, clean, json_option, print_json_pages, print_table
 from relaytw.cli.target import Options
 from relaytw.codes import read_code
@@ -246,6 +247,9 @@ def set_room(options: Options, names: tuple[str, ...], new: bool) -> None:
     admin_client(options).set_room_settings(RoomChange(bot, device, room_id, **values, register=new))
     told = ", ".join(map(clean, settings))
     click.echo(f"{clean(room_id)} of {clean(bot)}@{clean(device)}: {told}")
+
+
+rooms.add_command(tag)
 
 
 def _mute_verb(verb: str, meaning: str, *, muted: bool) -> Callable[..., None]:

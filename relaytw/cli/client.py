@@ -34,6 +34,7 @@ from relaytw.admin.shapes import (
     RoomChange,
     RoomStatus,
 )
+from relaytw.admin.state import Cleared, Remembered, StateFilter
 from relaytw.cli.target import Connect, Options, Target, find_target
 from relaytw.messages import Status
 
@@ -167,6 +168,19 @@ class AdminClient:
         """Forget a message that was given up."""
         self._post("/api/v1/dead-letters/drop", DeadLetterId(number))
 
+    def state(self, which: StateFilter) -> list[Remembered]:
+        """Whose conversations are remembered."""
+        query = urlencode(msgspec.to_builtins(which), quote_via=quote)
+        return self._get("/api/v1/state" + (f"?{query}" if query else ""), Listing[Remembered]).items
+
+    def state_values(self, which: StateFilter) -> list[Remembered]:
+        """The same with what is remembered."""
+        return self._read(self._post("/api/v1/state/values", which), Listing[Remembered]).items
+
+    def clear_state(self, which: StateFilter) -> int:
+        """Forget conversations; how many."""
+        return self._read(self._post("/api/v1/state/clear", which), Cleared).conversations
+
     def outbox(self) -> list[Held]:
         """For whom replies wait, and how many."""
         return self._get("/api/v1/outbox", Listing[Held]).items
@@ -203,6 +217,14 @@ class AdminClient:
     def retire_secret(self, *, force: bool) -> SecretRetired:
         """End the old secret; without `force` only if nobody is known to sign with it."""
         return self._read(self._post("/api/v1/secrets/retire", RetireSecret(force)), SecretRetired)
+
+    def fetch(self, path: str, shape: type[Shape]) -> Shape:
+        """What is answered at a path."""
+        return self._get(path, shape)
+
+    def post(self, path: str, body: msgspec.Struct, shape: type[Shape]) -> Shape:
+        """What is answered to a body."""
+        return self._read(self._post(path, body), shape)
 
     def _pages(
         self, path: str, shape: type[Listing[Shape]], query: dict[str, str | None]
@@ -254,7 +276,7 @@ class AdminClient:
             raise Unreached(self._unreachable(error)) from error
         except ValueError as error:
             raise AdminError(f"{self._target.admin_url} cannot be asked: {error}") from error
-        if status != 200:  # noqa: PLR2004 (HTTP's word for success)
+        if status not in (200, 202):
             raise self._refused(status, data)
         return data
 

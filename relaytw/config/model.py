@@ -152,6 +152,9 @@ class LimitsConfig(Section):
     outbox_bytes: Count = 1_048_576
     outbox_ttl: Seconds = 300.0
     room_names: Count = 100_000
+    loop_depth: CountOrNone = 3
+    loop_window: Seconds = 60.0
+    loop_answers: Count = 20_000
     drain_timeout: SecondsOrNone = 30.0
 
     @model_validator(mode="after")
@@ -205,6 +208,15 @@ class JournalConfig(Section):
     segment_bytes: Annotated[int, Field(ge=65_536), BeforeValidator(_number)] = 33_554_432
     retry_interval: Seconds = 1.0
     dead_letters: Count = 10_000
+
+
+class StateConfig(Section):
+    """`[state]`.  Times in seconds, sizes in bytes."""
+
+    ttl: Seconds = 86_400.0
+    conversations: Count = 100_000
+    conversation_bytes: Annotated[int, Field(ge=1024, le=1_048_576), BeforeValidator(_number)] = 16_384
+    total_bytes: Count = 67_108_864
 
 
 class DatabaseConfig(Section):
@@ -264,6 +276,28 @@ class AdminConfig(Section):
     token_file: str = ""
 
 
+class PushConfig(Section):
+    """`[push]`.  Times in seconds unless named otherwise, sizes in bytes."""
+
+    media_bytes: Count = 1_048_576
+    broadcast_per_minute: Annotated[float, Field(gt=0, le=6000), BeforeValidator(_number)] = 20.0
+    broadcast_rooms: Count = 10_000
+    kept_days: Count = 30
+    ends_waiting: Count = 10_000
+    tokens: Count = 1000
+    token_grace: Seconds = 300.0
+
+
+class SchedulesConfig(Section):
+    """`[schedules]`.  Times in seconds."""
+
+    enabled: bool = True
+    refresh_interval: Seconds = 5.0
+    catch_up: SecondsOrNone = 300.0
+    media_root: str = ""
+    most: Count = 10_000
+
+
 class BotsConfig(Section):
     """`[bots]`."""
 
@@ -291,10 +325,13 @@ class Config(Section):
     ping: PingConfig = PingConfig()
     dedup: DedupConfig = DedupConfig()
     journal: JournalConfig = JournalConfig()
+    state: StateConfig = StateConfig()
     database: DatabaseConfig = DatabaseConfig()
     monitor: MonitorConfig = MonitorConfig()
     trace: TraceConfig = TraceConfig()
     admin: AdminConfig = AdminConfig()
+    push: PushConfig = PushConfig()
+    schedules: SchedulesConfig = SchedulesConfig()
     bots: BotsConfig = BotsConfig()
     log: LogConfig = LogConfig()
 

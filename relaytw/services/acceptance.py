@@ -19,6 +19,7 @@ from twisted.python.failure import Failure
 from relaytw.gate import Approvals, Gate, Room
 from relaytw.intake import Account, Intake, Job
 from relaytw.lanes import LaneKey
+from relaytw.loop_guard import LoopGuard
 from relaytw.messages import Chat, ClientKey, Context, ErrorCode, Message, Status
 from relaytw.metrics import Metrics
 from relaytw.protocols import wire
@@ -30,6 +31,8 @@ from relaytw.settings import BotSettings, SettingsOf
 from relaytw.store.dead_letters import DeadLetter
 from relaytw.store.records import Accepted
 
+#: Seconds between two words about bots that answer each other in one room, and rooms that are remembered.
+TELL_EVERY, LOOPS_TOLD = 60.0, 1000
 #: Looking a member up in its enumeration takes ten times as long as looking up a name.
 _APPROVED = Status.APPROVED
 
@@ -74,6 +77,7 @@ class Acceptance:
         settings_of: SettingsOf = BotSettings,
         memory: Memory = Memory(),
         dead_letters: DeadLetters | None = None,
+        loop_guard: LoopGuard | None = None,
     ) -> None:
         self._gate = gate
         self._approvals = approvals
@@ -90,6 +94,8 @@ class Acceptance:
         self._settings_of = settings_of
         self._memory = memory
         self._dead_letters = dead_letters
+        self._loop_guard = loop_guard
+        self._loops_told: dict[LaneKey, float] = {}
         self._batch: list[Job] = []
         self._owed: list[tuple[Conversation, str]] = []
         self._lookups: list[tuple[Deferred[Room], LaneKey, bool]] = []
@@ -130,7 +136,7 @@ class Acceptance:
             self._bury(self._dead_letters, conversation, chat, message, line)
             return
         lane = self._lane(message, chat, settings)
-        if lane is None:
+        if lane is None or (self._loop_guard is not None and self._is_loop(self._loop_guard, message, lane)):
             self._owe(conversation, chat)
             return
         if chat.id:
@@ -292,6 +298,22 @@ class Acceptance:
             self._metrics.paused += messages
         else:
             self._metrics.muted += messages
+
+    def _is_loop(self, guard: LoopGuard, message: Message, lane: LaneKey) -> bool:
+        if not guard.stops(message, message.received_at):
+            return False
+        self._metrics.loops += 1
+        told = self._loops_told
+        if message.received_at - told.get(lane, 0.0) > TELL_EVERY:
+            if len(told) >= LOOPS_TOLD:
+                told.clear()
+            told[lane] = message.received_at
+            self._log.warn(
+                "{client} and another bot answer each other in room {room}: this bot is silent there until "
+                "something else is said",
+                client=message.client, room=lane.room, trace=message.trace,
+            )  # fmt: skip
+        return True
 
     def _await_lookups(self) -> None:
         # A room that is being looked up has its lane held, and its messages are in it by now: they wait

@@ -12,6 +12,7 @@ from twisted.logger import Logger
 from relaytw import __version__
 from relaytw.admin.outbox import OutboxView
 from relaytw.admin.secrets import SecretsView
+from relaytw.admin.state import StateView
 from relaytw.admin.view import (
     AuditRow,
     CloseRow,
@@ -22,6 +23,7 @@ from relaytw.admin.view import (
     Overview,
     Page,
     PenaltyRow,
+    PushingView,
     RoomRow,
 )
 from relaytw.errors import Unavailable
@@ -61,7 +63,9 @@ class Operator(Service):
         keeper: SettingsKeeper,
         secrets: SecretsView,
         outbox: OutboxView,
+        state: StateView,
         books: Books,
+        pushing: PushingView,
         now: Callable[[], float],
     ) -> None:
         self._relay_name = relay_name
@@ -79,7 +83,8 @@ class Operator(Service):
         self._books = books
         self._now = now
         self.secrets = secrets
-        self.outbox = outbox
+        self.pushing = pushing
+        self.outbox, self.state = outbox, state
         self._started_at = now()
         self._process = psutil.Process()
         self._log = Logger(namespace="relaytw.audit")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from relaytw.gate import Room
-from relaytw.messages import Chat, ClientKey, Message, Part
+from relaytw.messages import Chat, ClientKey, Message, Part, Reply
 from relaytw.services.writer import RowWriter
 from relaytw.store.chat_logs import CHAT_LOGS, ChatRows
 
@@ -90,6 +90,14 @@ class ChatLog:
     def policy(self, client: ClientKey, room: Room | None) -> str:
         """How much of the answers in this room is written down."""
         return self._policy_of(client, room)
+
+    def pushed(self, reply: Reply, room: Room | None) -> None:
+        """Write down what is said without a question; its text only where the room is known to allow that."""
+        policy = self._policy_of(reply.client, room)
+        if policy != NONE:
+            with_text = policy == FULL and room is not None
+            row = self._rows.pushed(reply, self._now(), self._text_chars, with_text=with_text)
+            self._writer.write(CHAT_LOGS, row)
 
     def answer(self, message: Message, parts: Sequence[Part]) -> None:
         """Write down what is answered to a message."""

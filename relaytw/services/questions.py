@@ -151,6 +151,7 @@ class Questions:
         asked.timer = self._clock.callLater(seconds, self._time_out, asked)
         if run is None:
             self._fresh = asked  # in its first step a handler has no run yet
+            self._clock.callLater(0, self._look_at, asked)
         else:
             self._lend(asked, run)
             self._clock.callLater(0, self._pump)
@@ -160,9 +161,17 @@ class Questions:
         """A handler has suspended; if it has asked in its first step its permits are free now."""
         message = run.job.message
         self._runs[id(message)] = run
-        fresh, self._fresh = self._fresh, None
+        fresh = self._fresh
         if fresh is not None and fresh.message is message:
+            self._fresh = None
             self._lend(fresh, run)
+
+    def _look_at(self, asked: Question) -> None:
+        """A handler that has ended in its first step takes its question with it."""
+        if self._fresh is asked:
+            self._fresh = None
+            self._forget(asked)
+            self._give_up(asked, "the handler is over")
 
     def over(self, run: Run) -> None:
         """A handler has ended, and with it what it may have left open."""

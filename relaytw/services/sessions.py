@@ -14,13 +14,7 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
-from relaytw import texts
-from relaytw.admission import Admission
-from relaytw.errors import Refused
-from relaytw.gate import Approvals, Device, Gate
-from relaytw.intake import Intake
 from relaytw.messages import (
     Chat,
     CloseReason,
@@ -32,33 +26,21 @@ from relaytw.messages import (
     Packet,
     Pong,
     Receipt,
-    Status,
     Typed,
     Unknown,
 )
-from relaytw.metrics import Metrics
-from relaytw.outbox import Outbox
-from relaytw.penalty import PenaltyBox
 from relaytw.protocols import wire
 from relaytw.protocols.bridge import Bridge
-from relaytw.protocols.conversation import PINGS_REMEMBERED, SERVER_FULL, Conversation, Ending, SessionLimits
+from relaytw.protocols.conversation import PINGS_REMEMBERED, Conversation, Ending, SessionLimits
 from relaytw.protocols.session import converse
-from relaytw.registry import Registry
-from relaytw.services.acceptance import Acceptance
-from relaytw.services.challenges import Challenges
-from relaytw.services.closes import Closes
-from relaytw.services.monitors import PingRecord
-from relaytw.services.pings import Pings
+from relaytw.services.doorstep import Doorstep
 from relaytw.services.roster import Roster, named
-from relaytw.services.welcoming import Welcome
-from relaytw.settings import BotSettings, SettingsOf
+from relaytw.services.stages import Stages
 
 #: After these the phone may not have got what was written last.
 _DEAD = frozenset(
     {CloseReason.CONNECTION_LOST, CloseReason.ZOMBIE, CloseReason.SLOW_PEER, CloseReason.REPLACED}
 )
-#: How long a handshake waits for the approvals to answer, in seconds.
-LOOKUP_PATIENCE = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,28 +54,6 @@ class HouseSettings:
     lines_per_turn: int = 200
     write_timeout: float = 90.0
     proof_required: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Stages:
-    """The stages that sessions are joined to."""
-
-    admission: Admission
-    penalties: PenaltyBox
-    approvals: Approvals
-    gate: Gate
-    registry: Registry[Conversation]
-    pings: Pings
-    intake: Intake
-    acceptance: Acceptance
-    outbox: Outbox
-    closes: Closes
-    metrics: Metrics
-    ping_log: PingRecord
-    challenges: Challenges
-    welcome: Welcome
-    settings_of: SettingsOf = BotSettings
-    bot_seen: Callable[[str], None] = lambda _bot: None
 
 
 class Sessions(Service):
@@ -116,6 +76,7 @@ class Sessions(Service):
         self.write_timeout = settings.write_timeout
         self.stages = stages
         self.roster = Roster(stages.registry, clock, now, stages.settings_of, settings.line_bytes)
+        self._doorstep = Doorstep(stages, self.roster, clock, self, proof_required=settings.proof_required)
         self._now = now
         self._limits = limits
         self._proof_required = settings.proof_required
@@ -196,37 +157,12 @@ class Sessions(Service):
     # -- the desk: handshakes
 
     def challenge(self, conversation: Conversation, hello: Hello, line: bytes) -> None:
-        """Ask a 4.0 phone to prove itself, unless it is in the penalty box or could not be let in anyway."""
-        stages, key = self.stages, hello.handshake.key
-        hopeless = stages.registry.live(key) is None and not stages.admission.hope(conversation) > 0
-        if conversation.seat is None and hopeless:
-            conversation.session.end(SERVER_FULL)
-        elif self._is_penalised(conversation, hello.handshake):
-            text = texts.HANDSHAKE_PENALTY
-            conversation.session.end(Ending(CloseReason.PENALTY, text, ErrorCode.PENALTY))
-        else:
-            stages.challenges.put(conversation, hello, line)
+        """Ask a 4.0 phone to prove itself, or end the conversation."""
+        self._doorstep.challenge(conversation, hello, line)
 
     def introduce(self, conversation: Conversation, handshake: Handshake) -> None:
         """Answer a handshake; again when a slot or an answer of the approvals was waited for."""
-        if conversation.handshake is None:
-            conversation.handshake, conversation.key = handshake, handshake.key
-            if conversation.hello is not None:
-                conversation.secret = self.stages.challenges.met(conversation)
-            elif self._is_penalised(conversation, handshake):
-                self._refuse(conversation, CloseReason.PENALTY, texts.HANDSHAKE_PENALTY)
-                return
-        found = self.stages.approvals.device(handshake, conversation.host)
-        if isinstance(found, Deferred):
-            conversation.session.parked(LOOKUP_PATIENCE)
-            found.addCallback(lambda _: conversation.go_on())
-            found.addErrback(self._lookup_failed, conversation)
-        elif found.status.refused:
-            why = found.reason
-            text = texts.HANDSHAKE_REFUSED_BECAUSE.format(reason=why) if why else texts.HANDSHAKE_REFUSED
-            self._refuse(conversation, CloseReason.NOT_APPROVED, text)
-        else:
-            self._admit(conversation, handshake, found)
+        self._doorstep.introduce(conversation, handshake)
 
     def vouched(self, packet: Packet, dialect: Dialect) -> Handshake | None:
         """The handshake that this packet stands for, if a device we know has signed it."""
@@ -349,81 +285,3 @@ class Sessions(Service):
             text=ending.text, connections=len(self._open),
         )  # fmt: skip
         stages.admission.left(conversation)
-
-    # -- inside
-
-    def _admit(self, conversation: Conversation, handshake: Handshake, device: Device) -> None:
-        # One key for all that is kept of this client, not an equal one for each.
-        stages, key = self.stages, device.client
-        conversation.key = key
-        rival = stages.registry.live(key)
-        if conversation.seat is None and rival is None:
-            patience = stages.admission.hope(conversation)
-            if patience > 0:
-                conversation.session.parked(patience)
-            else:
-                conversation.session.end(SERVER_FULL)
-            return
-        if not self._let_in(conversation, handshake, device):
-            return
-        if conversation.hello is not None:
-            # The seal was proof enough to take over at once.
-            conversation.session.welcomed()
-            self.promote(conversation)
-            return
-        if rival is not None:
-            oldest = stages.registry.doubt(key, conversation)
-            if oldest is not None:
-                oldest.session.end(Ending(CloseReason.SUPERSEDED, "a newer connection of this client came"))
-            # What the phone was given over the other connection keeps it from hearing this one too.
-            conversation.deaf_until = rival.deaf_until
-            conversation.session.doubted()
-            self.ping(conversation)
-            return
-        stages.registry.join(key, conversation)
-        conversation.session.welcomed()
-        stages.pings.begin(conversation)
-        if not self._proof_required:
-            stages.outbox.attach(key, conversation, handshake.dialect)
-        elif stages.outbox.waits_for(key):
-            # Replies wait for whoever proves to be this phone; the answer to a ping does.
-            self.ping(conversation)
-
-    def _let_in(self, conversation: Conversation, handshake: Handshake, device: Device) -> bool:
-        """Give a phone its pass and its welcome; False if it is not the phone that was approved."""
-        stages, gate = self.stages, self.stages.gate
-        try:
-            sealed, secret = conversation.hello, conversation.secret
-            conversation.pass_ = (
-                gate.issue(device) if sealed is None else gate.admit(device, sealed.uuid, secret)
-            )
-        except Refused as refused:
-            conversation.session.end(Ending(CloseReason.WRONG_IDENTITY, refused.why, refused.code))
-            return False
-        conversation.account = stages.intake.account(conversation.link)
-        stages.welcome.say(conversation, device, self.roster.limit_lines(conversation))
-        stages.admission.introduced(conversation)
-        self._log.info(
-            "{client} is {status}, script {version} (dialect {dialect}) at {peer}",
-            client=device.client, status=device.status, version=handshake.version,
-            dialect=handshake.dialect, peer=conversation.peer,
-        )  # fmt: skip
-        if device.status is Status.APPROVED:
-            stages.bot_seen(device.client.bot)
-        else:
-            stages.welcome.say_how_to_approve(device)
-        return True
-
-    def _is_penalised(self, conversation: Conversation, handshake: Handshake) -> bool:
-        conversation.peer = conversation.link.where()
-        stay = self.stages.penalties.connected(handshake.key, conversation.host, self.clock.seconds())
-        return stay is not None
-
-    def _refuse(self, conversation: Conversation, reason: CloseReason, text: str) -> None:
-        self.stages.welcome.refuse(conversation, text)
-        conversation.session.end(Ending(reason))
-
-    def _lookup_failed(self, failure: Failure, conversation: Conversation) -> None:
-        self._log.failure("{client} could not be looked up", failure, client=conversation.key)
-        text = "the relay cannot look this device up at the moment; try again later"
-        conversation.session.end(Ending(CloseReason.INTERNAL, text, ErrorCode.INTERNAL))

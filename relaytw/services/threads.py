@@ -21,7 +21,7 @@ from relaytw.permits import Permits
 class Defer(Protocol):
     """Runs a function elsewhere; the Deferred fires here with its result."""
 
-    def __call__(self, function: Callable[[], object]) -> Deferred[object]:
+    def __call__(self, function: Callable[[], object], /) -> Deferred[object]:
         """Start it."""
 
 

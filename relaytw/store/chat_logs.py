@@ -11,7 +11,7 @@ from datetime import datetime
 
 from sqlalchemy import bindparam, select
 
-from relaytw.messages import Chat, ClientKey, Media, Message, Part, Text
+from relaytw.messages import Chat, ClientKey, Media, Message, Part, Reply, Text
 from relaytw.store.expiry import delete_by_id, run_by_id
 from relaytw.store.rows import Row, RowKind, storable
 from relaytw.store.schema import chat_logs as table
@@ -131,6 +131,16 @@ class ChatRows:
             message.trace,
             1 if with_text and len(text) > chars else is_cut,
         )
+
+    def pushed(self, reply: Reply, at: float, chars: int, *, with_text: bool) -> Row:
+        """The row of what nobody had asked for; `is_scheduled`, whoever wanted it said."""
+        text, now, client = in_words(reply.part), self._wall.text(at), reply.client
+        shown, is_cut = _fitting(text[:chars]) if with_text else ("", 0)
+        return (
+            self._channels[reply.channel_id], "", self._rooms[reply.room], client.bot, shown, "", "text",
+            is_meaningful(text), client.bot, 0, 0, "", None, now, 1, 1, 1, now, client.device, reply.trace,
+            1 if with_text and len(text) > chars else is_cut,
+        )  # fmt: skip
 
     def _note_phone_time(self, given: str) -> None:
         # Phones say the same second again and again.

@@ -7,19 +7,15 @@ times are DATETIME, times of our own tables milliseconds since the epoch.
 
 from __future__ import annotations
 
-from typing import Any
-
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
     Date,
     DateTime,
-    Enum,
     Float,
     Index,
     Integer,
-    MetaData,
     String,
     Table,
     Text,
@@ -28,45 +24,27 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects import mysql
-from sqlalchemy.types import TypeEngine
 
 from relaytw.messages import Status
+from relaytw.store.columns import ONE as _ONE
+from relaytw.store.columns import UTF8 as _UTF8
+from relaytw.store.columns import ZERO as _ZERO
+from relaytw.store.columns import choice as _choice
+from relaytw.store.columns import exact as _exact
+from relaytw.store.columns import json_text as _json
+from relaytw.store.columns import long_text as _long_text
+from relaytw.store.columns import metadata
+from relaytw.store.columns import number as _id
+from relaytw.store.push_tables import broadcasts, pushes, room_tags, tokens
 
 #: The number of the newest migration; `relaytw.store.migrations` brings a database up to it.
 VERSION = 2
 
-metadata = MetaData()
-
-_UTF8: dict[str, Any] = {
-    "mysql_charset": "utf8mb4",
-    "mysql_collate": "utf8mb4_unicode_ci",
-    "mysql_engine": "InnoDB",
-}
-_ZERO, _ONE = text("0"), text("1")
-
-
-def _exact(length: int) -> TypeEngine[str]:
-    """Text that is compared letter by letter: names that phones choose, on which trust depends."""
-    return String(length).with_variant(
-        mysql.VARCHAR(length, charset="utf8mb4", collation="utf8mb4_bin"), "mysql"
-    )
-
-
-def _long_text() -> TypeEngine[str]:
-    return Text().with_variant(mysql.MEDIUMTEXT(), "mysql")
-
-
-def _json() -> TypeEngine[str]:
-    return Text().with_variant(mysql.JSON(), "mysql")
-
-
-def _choice(*words: str) -> TypeEngine[str]:
-    return Enum(*words, create_constraint=False, native_enum=True)
-
-
-def _id() -> Column[int]:
-    kind = BigInteger().with_variant(Integer(), "sqlite")
-    return Column("id", kind, primary_key=True, autoincrement=True)
+__all__ = [
+    "VERSION", "audit", "bots", "broadcasts", "chat_logs", "dead_letters", "devices", "metadata",
+    "migrations", "pings", "processes", "pushes", "room_tags", "rooms", "schedule_logs", "schedules",
+    "servers", "systems", "tokens",
+]  # fmt: skip
 
 
 def _status() -> Column[str]:
@@ -267,6 +245,8 @@ schedules = Table(
     Column("send_count", Integer, server_default=_ZERO),
     Column("created_at", DateTime),
     Column("updated_at", DateTime),
+    Column("image_storage_mode", _choice("file", "base64"), server_default="file"),
+    Column("last_error", Text),  # ours: why the status is error
     Index("ix_kb_schedule_next_send_at", "status", "next_send_at"),
     **_UTF8,
 )
@@ -287,6 +267,9 @@ schedule_logs = Table(
     Column("started_at", DateTime),
     Column("completed_at", DateTime),
     Column("duration_ms", Integer),
+    Column("outcome", String(20)),  # ours: what has become of it, exactly
+    Column("run_id", _exact(60)),  # ours
+    Index("ix_kb_schedule_logs_run_id", "run_id"),
     Index("ix_kb_schedule_logs_schedule_id", "schedule_id", "scheduled_at"),
     **_UTF8,
 )

@@ -180,6 +180,13 @@ class Site:
         self.children.append(child)
         return child
 
+    def shell(self, line: str) -> Child:
+        """Start a line of a shell."""
+        child = Child()
+        reactor.spawnProcess(child, "/bin/sh", ["sh", "-c", line], self._environ, str(self.folder))
+        self.children.append(child)
+        return child
+
     async def run(self, program: str, *arguments: str) -> Said:
         """Start a program and wait for its end."""
         child = self.spawn(program, *arguments)

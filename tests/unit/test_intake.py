@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from relaytw.intake import LEAST_BACKLOG, Account, IntakeSettings, Job, MemoryIntake
 from relaytw.lanes import LaneKey
-from relaytw.messages import Answer, ClientKey, Message, PhoneInfo
+from relaytw.messages import Answer, ClientKey, Message, PhoneInfo, State
 
 PHONE = ClientKey("bot", "phone")
 
@@ -29,6 +29,9 @@ class NoContext:
         raise NotImplementedError
 
     async def reload_settings(self, message: Message) -> None:
+        raise NotImplementedError
+
+    def state(self, message: Message, *, of_room: bool) -> State:
         raise NotImplementedError
 
 

@@ -32,7 +32,9 @@ STAGES: tuple[tuple[str, ...], ...] = (
         "relaytw.registry",
         "relaytw.gate",
         "relaytw.penalty",
+        "relaytw.recurrence",
         "relaytw.lanes",
+        "relaytw.loop_guard",
         "relaytw.outbox",
         "relaytw.bots",
         "relaytw.codes",
@@ -49,9 +51,10 @@ STAGES: tuple[tuple[str, ...], ...] = (
     ),
     ("relaytw.protocols.bridge", "relaytw.keyring", "relaytw.phone_v40", "relaytw.maintenance"),
     ("relaytw.services",),
-    ("relaytw.cli", "relaytw.testing", "relaytw.wiring", "relaytw.recording"),
+    ("relaytw.cli", "relaytw.wiring", "relaytw.recording", "relaytw.pushing"),
     ("relaytw.assembly",),
-    ("relaytw.tap",),
+    ("relaytw.tap", "relaytw.testing"),
+    ("relaytw.pytest_plugin",),
 )
 #: What some stages must not know, wherever it stands.
 FORBIDDEN: Mapping[str, tuple[str, ...]] = {

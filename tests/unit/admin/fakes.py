@@ -46,6 +46,8 @@ from relaytw.messages import ClientKey, CloseReason, Dialect, Monitoring, PhoneI
 from relaytw.metrics import Metrics
 from relaytw.settings import USUAL_ROOM, BotSettings
 from tests.unit.admin.fake_outbox import FakeOutbox
+from tests.unit.admin.fake_state import FakeState
+from tests.unit.admin.push_fakes import FakePushing
 
 TOKEN = "open-sesame"
 ALICE = ClientKey("봇/1", "a b/c?d")
@@ -119,7 +121,8 @@ class FakeView:
         self.forgotten: list[str] = []
         self.room_values: dict[str, object] = {}
 
-        self.secrets, self.outbox = FakeSecrets(), FakeOutbox()
+        self.secrets, self.outbox, self.state = FakeSecrets(), FakeOutbox(), FakeState()
+        self.pushing = FakePushing()
         self.away: str | None = None
         self.books = JournalRow(
             "normal", None, (SegmentRow("00000001.log", 2048, 3),), 2048, 3, 1500, 940.0, 1, 2, 4

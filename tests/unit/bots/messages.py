@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Sequence
 from typing import Any
 
-from relaytw.messages import Answer, ClientKey, Message, PhoneInfo, SettingChange
+from relaytw.messages import Answer, ClientKey, Message, PhoneInfo, SettingChange, State
 
 PHONE = ClientKey("bot", "phone")
 
@@ -31,6 +31,9 @@ class Room:
     async def reload_settings(self, message: Message) -> Sequence[SettingChange] | None:
         self.reloads += 1
         return self.changes
+
+    def state(self, message: Message, *, of_room: bool) -> State:
+        raise NotImplementedError
 
 
 def said(text: str, *, bot: str = "bot", **fields: Any) -> Message:

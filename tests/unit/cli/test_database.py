@@ -79,7 +79,7 @@ class DatabaseTests(CliTestCase):
         """A backup is restored into another state folder; what is wrong is said in a sentence."""
         self.ok("db", "upgrade")
         Path("relay-state/secret").write_text("hush\n", encoding="utf-8")
-        self.assertIn("0 rows of 12 tables, 2 secrets", self.ok("backup", "copy.tar.gz"))
+        self.assertIn("0 rows of 16 tables, 2 secrets", self.ok("backup", "copy.tar.gz"))
         self.assertIn("there is no table kb_roms", self.fails("backup", "copy.tar.gz", "--tables", "kb_roms"))
         self.ok("--state-dir", "moved", "restore", "copy.tar.gz")
         self.assertEqual(Path("moved/secret").read_text(encoding="utf-8"), "hush\n")

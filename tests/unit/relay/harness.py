@@ -192,7 +192,7 @@ class RelayTestCase(OwnFolder):
         calls = [str(call) for call in self.clock.getDelayedCalls()]
         others = (
             "_safely", "Retention", "RowWriter", "SettingsKeeper", "Refresher", "Outbox._wake",
-            "Phone.answer", "Journal._take_turn",
+            "Phone.answer", "Journal._take_turn", "Pump.", "Schedules.",
         )  # fmt: skip
         self.assertEqual([call for call in calls if not any(name in call for name in others)], [])
 

@@ -11,7 +11,7 @@ from twisted.internet.task import Clock
 from relaytw.bots.router import Invocation
 from relaytw.intake import Account, IntakeSettings, Job, MemoryIntake
 from relaytw.lanes import LaneKey, Lanes
-from relaytw.messages import Answer, ClientKey, Dialect, Message, PhoneInfo, Reply, Text
+from relaytw.messages import Answer, ClientKey, Dialect, Message, PhoneInfo, Reply, State, Text
 from relaytw.metrics import Metrics
 from relaytw.outbox import Outbox, OutboxSettings
 from relaytw.services.dispatcher import Dispatcher, DispatchSettings
@@ -210,6 +210,9 @@ class Bench:
 
     async def reload_settings(self, message: Message) -> None:
         return None
+
+    def state(self, message: Message, *, of_room: bool) -> State:
+        raise NotImplementedError
 
 
 class Handlers:

@@ -27,6 +27,12 @@ async def asks(message: Message) -> str:
     return f"so {answer.text}"
 
 
+def asking(message: Message, question: str) -> Deferred[Any]:
+    """A question asked beside what the handler does."""
+    coroutine: Any = message.ask(question)
+    return Deferred.fromCoroutine(coroutine)
+
+
 class QuestionCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.use(Bench())
@@ -104,9 +110,7 @@ class AnswerTests(QuestionCase):
         bench.on("order", order)
         for text in ("order", "large", "blue"):
             bench.say(text)
-        self.assertEqual(
-            bench.said, ["room: size?", "room: noted", "room: colour?", "room: large blue"]
-        )
+        self.assertEqual(bench.said, ["room: size?", "room: noted", "room: colour?", "room: large blue"])
         self.tidy()
 
     def test_after_other_waiting(self) -> None:
@@ -236,8 +240,7 @@ class PermitTests(QuestionCase):
             )
         )
         bench = self.bench
-        ordered = bench.handlers["ask"]._replace(ordered=True)
-        bench.handlers["ordered ask"] = ordered
+        bench.handlers["ordered ask"] = bench.handlers["ask"]._replace(ordered=True, name="module.asks")
         bench.handlers["ordered wait"] = bench.handlers["wait"]._replace(ordered=True)
         texts_ = ("ask", "ordered ask", "blue", "wait", "ordered wait")
         said = st.tuples(st.sampled_from(texts_), st.sampled_from("ab"), st.sampled_from("xy"))
@@ -273,7 +276,7 @@ class PermitTests(QuestionCase):
                 bench.dispatcher.drop(key)
             bench.dispatcher.pump()
         elif step == "unload":
-            questions.end_in("handler of ask"[:-4] + "ask")
+            questions.end_in("module")
 
 
 class EndTests(QuestionCase):
@@ -311,20 +314,6 @@ class EndTests(QuestionCase):
         self.assertEqual(bench.said[-1], f"room: {texts.ASK_TIMED_OUT}")
         self.assertEqual(bench.metrics.failed, 0)
         self.tidy()
-
-    def test_replaced(self) -> None:
-        """Another question to the same person takes the place of the older one."""
-        caught = self.ask()
-        self.bench.say("ask")
-        self.tidy_not_yet(caught)
-        self.bench.say("ask")
-        self.assertEqual(self.bench.said[-1], "room: so ask")
-        self.tidy()
-
-    def tidy_not_yet(self, caught: list[BaseException]) -> None:
-        """What the older handler is told: its answer was the other command."""
-        self.assertEqual(caught, [])
-        self.assertEqual(self.bench.said[-1], "room: went on")
 
     def test_replaced_by_another_handler(self) -> None:
         """A handler that asks whom another one waits for already replaces it; nothing is told of that."""
@@ -366,7 +355,7 @@ class EndTests(QuestionCase):
         cancel: list[Deferred[Any]] = []
 
         async def impatient(message: Message) -> str:
-            waiting = Deferred.fromCoroutine(message.ask("which?"))  # type: ignore[arg-type]
+            waiting = asking(message, "which?")
             cancel.append(waiting)
             with contextlib.suppress(CancelledError):
                 await waiting
@@ -468,10 +457,10 @@ class MisuseTests(QuestionCase):
 
     def test_timeout(self) -> None:
         """A time-out is a number of seconds."""
-        for timeout in (0, -1, float("inf"), float("nan")):
+        for seconds in (0, -1, float("inf"), float("nan")):
 
-            async def wrong(message: Message, timeout: float = timeout) -> None:
-                await message.ask("?", timeout=timeout)
+            async def wrong(message: Message, seconds: float = seconds) -> None:
+                await message.ask("?", timeout=seconds)
 
             self.assertIn("seconds", self.fails(wrong))
 
@@ -479,8 +468,7 @@ class MisuseTests(QuestionCase):
         """A handler asks one thing at a time."""
 
         async def twice(message: Message) -> None:
-            first = Deferred.fromCoroutine(message.ask("one?"))  # type: ignore[arg-type]
-            first.addErrback(lambda _: None)
+            asking(message, "one?").addErrback(lambda _: None)
             await message.ask("two?")
 
         self.assertIn("already", self.fails(twice))
@@ -488,8 +476,7 @@ class MisuseTests(QuestionCase):
     def test_over(self) -> None:
         """What has ended asks nothing."""
         message = self.bench.say("blue")
-        asking: Any = message.ask("?")
-        self.failureResultOf(Deferred.fromCoroutine(asking), AskEnded)
+        self.failureResultOf(asking(message, "?"), AskEnded)
         self.tidy()
 
     def test_out_of_time(self) -> None:
@@ -512,7 +499,7 @@ class MisuseTests(QuestionCase):
         fires: Deferred[None] = Deferred()
 
         async def careless(message: Message) -> str:
-            Deferred.fromCoroutine(message.ask("?")).addErrback(lambda _: None)  # type: ignore[arg-type]
+            asking(message, "?").addErrback(lambda _: None)
             await fires
             return "done"
 
