@@ -113,8 +113,7 @@ class Questions:
         try:
             answer = await asked.heard
         except GeneratorExit:
-            self._forget(asked)
-            raise
+            raise  # nobody will go on with it
         except BaseException as raised:  # however the waiting ends, permits are needed to go on
             error = raised
             if self.open.get(asked.person) is asked:
@@ -235,7 +234,6 @@ class Questions:
             try:
                 await asked.turn
             except GeneratorExit:
-                self._forget(asked)
                 raise
             except BaseException as error:  # a handler may cancel what it awaits, but not do without permits
                 raised = error
