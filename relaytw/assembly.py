@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from twisted.application.service import IService
 from twisted.application.strports import service as listening_service
+from twisted.internet.asyncioreactor import AsyncioSelectorReactor
 from twisted.internet.error import CannotListenError
 from twisted.logger import Logger
 from twisted.web.server import Site
@@ -220,7 +221,7 @@ class _Assembly:
                 config.bots.conversations, limits.replies_per_message,
             ),
             note_answer=wiring.answer_note(self.records.chat_log, loop_guard, now),
-            may_hear=self.approvals.may_hear,
+            may_hear=self.approvals.may_hear, tasks=isinstance(reactor, AsyncioSelectorReactor),
         )  # fmt: skip
         self.acceptance = Acceptance(
             gate=self.gate, approvals=self.approvals, intake=self.intake, dispatcher=self.dispatcher,

@@ -19,6 +19,7 @@ from relaytw.bots.router import Invocation
 from relaytw.messages import Answer, ClientKey, Message, Outcome, Part, Reply, ReplyKind
 from relaytw.metrics import Metrics
 from relaytw.outbox import Outbox
+from relaytw.services.tasks import advice
 
 #: Is told of every answer that is sent.
 AnswerNote = Callable[[Message, Sequence[Part]], None]
@@ -92,10 +93,12 @@ class Answers:
             text = texts.HANDLER_TIMED_OUT
         else:
             self._metrics.failed += 1
+            todo = advice(failure.value)
             self._log.failure(
-                "handler {handler} failed",
+                "handler {handler} failed" + (": {todo}" if todo else ""),
                 failure,
                 LogLevel.error,
+                todo=todo,
                 handler=invocation.name,
                 trace=message.trace,
                 client=message.client,

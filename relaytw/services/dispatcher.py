@@ -32,6 +32,7 @@ from relaytw.services.questions import Questions
 from relaytw.services.runs import Run
 from relaytw.services.stalls import STALL, Stalls
 from relaytw.services.steps import resume, run_first_step
+from relaytw.services.tasks import call, go_on
 from relaytw.services.threads import BlockingPool
 
 #: Messages started before the reactor has its turn.
@@ -51,7 +52,10 @@ class DispatchSettings:
 
 
 class Dispatcher(Service):
-    """Gives consumers to messages; `find` names the handler of a message, None if nobody wants it."""
+    """Gives consumers to messages; `find` names the handler of a message, None if nobody wants it.
+
+    With `tasks` an asyncio loop runs, and coroutines are its tasks.
+    """
 
     name = "dispatcher"
 
@@ -68,6 +72,7 @@ class Dispatcher(Service):
         settings: DispatchSettings,
         note_answer: AnswerNote = lambda _message, _parts: None,
         may_hear: MayHear = lambda _client, _room: True,
+        tasks: bool = False,
     ) -> None:
         self.lanes = lanes
         self._clock = clock
@@ -90,6 +95,8 @@ class Dispatcher(Service):
             pump=self.pump,
         )  # fmt: skip
         self._stalls = Stalls(clock, metrics)
+        self._call = call if tasks else run_first_step
+        self._resume = go_on if tasks else resume
         self._bursting = False
         self._pumping = False
         self._abandoning = False
@@ -255,7 +262,7 @@ class Dispatcher(Service):
             self._start_thread(Run(lane, job, invocation, started))
             return started
         try:
-            suspended, result = run_first_step(invocation.call, message)
+            suspended, result = self._call(invocation.call, message)
             if suspended is None and result is not None:
                 self._answers.give(message, result)
         except BaseException:  # a Deferred would catch SystemExit too, and asyncio's CancelledError
@@ -273,7 +280,7 @@ class Dispatcher(Service):
             self._deadlines.add(run)
             self._parking.begun(run)
             self.questions.began(run)
-            self._wait_for(run, resume(suspended, result, self._stalls.of(run), self._clock))
+            self._wait_for(run, self._resume(suspended, result, self._stalls.of(run), self._clock))
         return ended
 
     def _take_up(self, lane: Lane[Job], job: Job) -> None:
