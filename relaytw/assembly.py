@@ -20,13 +20,14 @@ from twisted.internet.error import CannotListenError
 from twisted.logger import Logger
 from twisted.web.server import Site
 
-from relaytw import wiring
+from relaytw import message_wiring, wiring
 from relaytw.admin.site import make_site
 from relaytw.bots.loading import load as load_bots
 from relaytw.bots.router import Router
 from relaytw.config import Config
 from relaytw.credentials import Credentials, admin_token
 from relaytw.errors import BadLine, ConfigError, Unavailable
+from relaytw.hooks import webhooks
 from relaytw.messages import Answer, Chat, ClientKey, Message, PhoneInfo, SettingChange, State
 from relaytw.metrics import Metrics
 from relaytw.protocols import wire
@@ -170,7 +171,9 @@ class _Assembly:
         config, reactor, database, now = self.config, self.reactor, self.database, self.now
         self.settings = LiveSettings()
         self.keeper = wiring.keeper(config, reactor, database, self.settings, now)
-        self.router = Router(load_bots(config.bots.load), self.settings.settings_of)
+        self.webhooks = webhooks(config, reactor, self.metrics, now, self.random)
+        elsewhere = self.webhooks.bots() if self.webhooks is not None else []
+        self.router = Router([*elsewhere, *load_bots(config.bots.load)], self.settings.settings_of)
         self.audit = AuditWriter(database, reactor, now, config.database.audit_waiting)
         self.approvals = wiring.approvals(
             config, reactor, database, self.audit, self.token, self.metrics, now
@@ -211,24 +214,27 @@ class _Assembly:
     def _let_messages_flow(self) -> None:
         config, reactor, now = self.config, self.reactor, self.now
         limits, settings_of = config.limits, self.settings.settings_of
-        loop_guard = wiring.loop_guard(config)
-        self.threads = wiring.threads(config, reactor, self.in_thread)
+        loop_guard = message_wiring.loop_guard(config)
+        self.threads = message_wiring.threads(config, reactor, self.in_thread)
+        self.preparer = message_wiring.preparer(config, reactor, self.reach.phone, self.in_thread)
         self.dispatcher = Dispatcher(
-            clock=reactor, lanes=wiring.lanes(config, self.settings), intake=self.intake, outbox=self.outbox,
+            clock=reactor, lanes=message_wiring.lanes(config, self.settings), intake=self.intake,
+            outbox=self.outbox,
             find=self.router.find, threads=self.threads, metrics=self.metrics,
             settings=DispatchSettings(
                 limits.processing_timeout, limits.cancel_grace, limits.drain_timeout, limits.consumers_max,
                 config.bots.conversations, limits.replies_per_message,
             ),
-            note_answer=wiring.answer_note(self.records.chat_log, loop_guard, now),
-            may_hear=self.approvals.may_hear, tasks=isinstance(reactor, AsyncioSelectorReactor),
+            note_answer=message_wiring.answer_note(self.records.chat_log, loop_guard, now),
+            may_hear=self.approvals.may_hear, preparer=self.preparer,
+            tasks=isinstance(reactor, AsyncioSelectorReactor),
         )  # fmt: skip
         self.acceptance = Acceptance(
             gate=self.gate, approvals=self.approvals, intake=self.intake, dispatcher=self.dispatcher,
             context=self.reach, metrics=self.metrics, chat_log=self.records.chat_log,
             text_chars=limits.text_chars, admins=config.auth.admins, direct=config.relay.mode == "direct",
             now=now, new_id=wiring.trace_ids(), settings_of=settings_of,
-            memory=wiring.memory(config, self.journal, now), dead_letters=self.dead_letters,
+            memory=message_wiring.memory(config, self.journal, now), dead_letters=self.dead_letters,
             loop_guard=loop_guard,
         )  # fmt: skip
         self.pings = Pings(reactor, self.random, interval=config.ping.interval, jitter=config.ping.jitter)
@@ -293,6 +299,7 @@ class _Assembly:
                 clock=self.reactor, now=now, new_id=wiring.trace_ids(), trace=self.trace,
             ),
             books=Books(self.journal, self.redelivery, self.dead_letters), pushing=self.pushing, now=now,
+            webhooks=self.webhooks.rows if self.webhooks is not None else tuple,
         )  # fmt: skip
         self.factory = BridgeFactory(self.sessions)
         self.site = make_site(self.operator, self.metrics, self.token)
@@ -312,6 +319,8 @@ class _Assembly:
             *self.records.services,
             self.keeper,
             self.threads,
+            self.preparer,
+            self.webhooks,
             *housekeeping(config, reactor, self._sweeps(), self.machine.memory_percent),
             self.pings,
             self.sessions,

@@ -2,8 +2,8 @@
 
 A `PeerError` is the phone's: it is told in an `error` packet, counted, logged at info, and the
 relay goes on.  A `ConfigError` is the operator's: it stops the start with a sentence on what to
-change.  `Unavailable` is nobody's: who asked is told, and may ask again.  A
-`StateFull` is the bot's, which wants to remember too much.  Any other exception is by
+change.  `Unavailable` is nobody's: who asked is told, and may ask again.  `BadMedia` is the bot's, and
+costs it that answer; so is `StateFull`: it wants to remember too much.  Any other exception is by
 definition a fault of ours.
 """
 
@@ -45,6 +45,10 @@ class ConfigError(Exception):
 
 class Unavailable(Exception):
     """What was asked for needs something that is away at the moment; the text says what."""
+
+
+class BadMedia(Exception):
+    """Media cannot be sent as they are; the text says why, and is fit for the bot's admins."""
 
 
 class StateFull(Exception):

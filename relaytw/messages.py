@@ -43,10 +43,7 @@ class Status(StrEnum):
     @property
     def refused(self) -> bool:
         """Is a device of this status turned away, rather than kept in restricted mode?"""
-        return self in _REFUSED
-
-
-_REFUSED = frozenset({Status.DENIED, Status.REVOKED, Status.BLOCKED})
+        return self in (Status.DENIED, Status.REVOKED, Status.BLOCKED)
 
 
 class ErrorCode(StrEnum):
@@ -123,8 +120,7 @@ class Handshake(NamedTuple):
 class Hello(NamedTuple):
     """A 4.0 phone's introduction.  It proves nothing either; the seal of the line after the challenge does.
 
-    `versions` are the major versions it speaks, `uuid` its installation, `nonce` 16 random bytes,
-    `resume` the id of the last reply that it has acknowledged.
+    `versions` are the major ones, `uuid` is its installation, `resume` the last reply it has acknowledged.
     """
 
     versions: tuple[int, ...]
@@ -249,6 +245,12 @@ class Media(NamedTuple):
 Part = Text | Media
 
 
+class Draft:
+    """Something that an author wants to send and that has to be made ready first; a `Part` afterwards."""
+
+    __slots__ = ()
+
+
 class ReplyKind(StrEnum):
     """What prompted a reply; names the event in dialect 3.3 (3.2 knows `messageResponse` alone)."""
 
@@ -288,12 +290,12 @@ class Reply(NamedTuple):
 
 
 #: What a handler may return: nothing, one text or medium, or several (sent 1 s apart).
-Answer = str | Text | Media | Sequence[str | Text | Media] | None
+Answer = str | Text | Media | Draft | Sequence[str | Text | Media | Draft] | None
 
 
 @dataclass(frozen=True, slots=True)
 class PhoneInfo:
-    """A connected phone: times in seconds since the epoch, round trip in ms, the widest picture in pixels."""
+    """A connected phone: times in s since the epoch, round trip in ms, widest picture and longest line."""
 
     client: ClientKey
     dialect: Dialect
@@ -308,6 +310,7 @@ class PhoneInfo:
     messages: int
     proven: bool
     image_width: int = 900
+    line_bytes: int = 1_048_576
 
 
 class SettingChange(NamedTuple):
@@ -350,10 +353,7 @@ class Context(Protocol):
         """The phone of this client, or None if it is not connected."""
 
     def reload_settings(self, message: Message) -> Awaitable[Sequence[SettingChange] | None]:
-        """Read every bot's settings anew because this message asks for it: what has changed.
-
-        None if they cannot be read at the moment.
-        """
+        """Read every bot's settings anew because of this message: what has changed; None if they cannot."""
 
     def state(self, message: Message, *, of_room: bool) -> State:
         """What is remembered of the message's sender in its room, or of the room as a whole."""

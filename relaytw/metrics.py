@@ -54,7 +54,8 @@ class Metrics:
         "replies_cut",
         "replies_dropped", "replies_renamed", "replies_sent", "restricted", "room_refused", "rows_dropped",
         "rows_refused", "rows_written", "send", "stalls", "state_bad_records", "state_errors", "takeovers",
-        "timed_out", "unhandled", "unknown_events", "wait",
+        "timed_out", "unhandled", "unknown_events", "wait", "webhook_calls", "webhook_failures",
+        "webhook_retries",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -100,6 +101,9 @@ class Metrics:
         self.rows_written: Counter[str] = Counter()
         self.rows_dropped: Counter[str] = Counter()
         self.rows_refused: Counter[str] = Counter()
+        self.webhook_calls = 0
+        self.webhook_failures: Counter[str] = Counter()
+        self.webhook_retries = 0
         self.decode = Histogram()
         self.wait = Histogram()
         self.process = Histogram()

@@ -14,10 +14,13 @@ HANDLER_TIMED_OUT = "⚠️ 처리 시간이 초과되었습니다."
 ASK_TIMED_OUT = "⌛ 답장이 없어 대화를 마칩니다. 다시 시작하려면 명령을 다시 입력하세요."
 ASK_REFUSED = "⚠️ 지금은 진행 중인 대화가 너무 많습니다. 잠시 후 다시 시도하세요."
 ASK_EXPIRED = "⌛ 서버가 다시 시작되어 이전 대화가 끝났습니다. 명령을 다시 입력하세요."
+WEBHOOK_DOWN = "⚠️ 지금은 봇 서버가 응답하지 않습니다. 잠시 후 다시 시도해 주세요."
+BAD_MEDIA = "⚠️ 미디어를 보낼 수 없습니다: {why}"
 ADMIN_ONLY = "관리자만 사용할 수 있는 명령입니다."
 
 ECHO = "에코: "
 ECHO_NUMBERED = "[{number}/{count}] 에코: {text}"
+TOO_MANY_PICTURES = "그림은 한 번에 {most}장까지 그릴 수 있습니다."
 PHONE_GONE = "지금은 기기가 연결되어 있지 않습니다."
 
 USAGE = "사용법: {usage}"

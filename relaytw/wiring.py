@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -21,11 +21,8 @@ from relaytw.credentials import Credentials
 from relaytw.daemons import DaemonThreads
 from relaytw.errors import ConfigError
 from relaytw.gate import Gate, GateSettings
-from relaytw.intake import IntakeSettings, Job, MemoryIntake
+from relaytw.intake import IntakeSettings, MemoryIntake
 from relaytw.keyring import Keyring
-from relaytw.lanes import Lanes
-from relaytw.loop_guard import LoopGuard
-from relaytw.messages import Message, Part
 from relaytw.metrics import Metrics
 from relaytw.outbox import Outbox, OutboxSettings, PacingSettings
 from relaytw.penalty import PenaltyBox, PenaltySettings
@@ -33,12 +30,11 @@ from relaytw.permits import Permits
 from relaytw.protocols import wire
 from relaytw.protocols.conversation import Conversation, SessionLimits
 from relaytw.registry import Registry
-from relaytw.services.acceptance import Acceptance, Memory
+from relaytw.services.acceptance import Acceptance
 from relaytw.services.approvals import Approvals, ApprovalSettings
 from relaytw.services.audit import AuditWriter
 from relaytw.services.bot_settings import KeeperSettings, SettingsKeeper
 from relaytw.services.challenges import Challenges
-from relaytw.services.chat_log import ChatLog
 from relaytw.services.closes import Closes
 from relaytw.services.conversations import Conversations, StateSettings
 from relaytw.services.journalling import JournalIntake
@@ -51,7 +47,6 @@ from relaytw.services.room_names import RoomNames
 from relaytw.services.secrets import SecretKeeper
 from relaytw.services.sessions import HouseSettings, Sessions
 from relaytw.services.stages import Stages
-from relaytw.services.threads import BlockingPool
 from relaytw.services.trace_log import TraceLog
 from relaytw.services.welcoming import Welcome
 from relaytw.signers import Signers
@@ -301,48 +296,6 @@ def intake(config: Config, metrics: Metrics, journal: Journal | None) -> MemoryI
     return JournalIntake(settings, paused, journal)
 
 
-def loop_guard(config: Config) -> LoopGuard | None:
-    """What keeps bots from answering each other for ever; None where that is allowed."""
-    limits = config.limits
-    if not limits.loop_depth:
-        return None
-    return LoopGuard(limits.loop_depth, limits.loop_window, limits.loop_answers)
-
-
-def answer_note(
-    chat_log: ChatLog, guard: LoopGuard | None, now: Callable[[], float]
-) -> Callable[[Message, Sequence[Part]], None]:
-    """What is told of every answer."""
-    if guard is None:
-        return chat_log.answer
-    said, write_down = guard.said, chat_log.answer
-
-    def note(message: Message, parts: Sequence[Part]) -> None:
-        said(message, parts, now())
-        write_down(message, parts)
-
-    return note
-
-
-def memory(config: Config, journal: Journal | None, now: Callable[[], float]) -> Memory:
-    """How far the relay remembers what 4.0 phones have said; without a journal no further than its start."""
-    return Memory(config.dedup.ttl, now() if journal is None else 0.0, config.journal.max_age)
-
-
-def lanes(config: Config, settings: LiveSettings) -> Lanes[Job]:
-    """The limits per room, per bot and in all."""
-    limits = config.limits
-    return Lanes(
-        consumers=limits.consumers,
-        per_bot=limits.per_bot,
-        per_room=limits.per_room,
-        reserved_consumers=limits.reserved_consumers,
-        reserved_per_bot=limits.reserved_per_bot,
-        width_of=settings.width_of,
-        limit_of=settings.limit_of,
-    )
-
-
 def keeper(
     config: Config, reactor: Any, database: Transactions, settings: LiveSettings, now: Callable[[], float]
 ) -> SettingsKeeper:
@@ -350,20 +303,6 @@ def keeper(
     keys = config.database
     return SettingsKeeper(
         database, settings, reactor, now, KeeperSettings(keys.refresh_interval, keys.bot_rows)
-    )
-
-
-def threads(config: Config, reactor: Any, in_thread: InThread | None) -> BlockingPool:
-    """The threads of blocking handlers."""
-    limits = config.limits
-    if in_thread is not None:
-        return BlockingPool(in_thread, threads=limits.blocking_threads, per_bot=limits.blocking_per_bot)
-    pool = DaemonThreads(0, limits.blocking_threads, "handlers")
-    return BlockingPool(
-        partial(deferToThreadPool, reactor, pool),
-        threads=limits.blocking_threads,
-        per_bot=limits.blocking_per_bot,
-        pool=pool,
     )
 
 

@@ -25,6 +25,10 @@ _LABELS: dict[str, tuple[str, tuple[str, ...]]] = {
     "outcomes": ("outcome", tuple(one for one in Outcome if one is not Outcome.WAITING)),
     "questions": ("end", ("answered", "timed_out", "replaced", "refused", "ended", "expired")),
     "replies_dropped": ("reason", ()),
+    "webhook_failures": (
+        "reason",
+        ("bad_reply", "broken", "busy", "open", "refused", "server_error", "timeout", "unreachable"),
+    ),
     "rows_dropped": ("table", ROW_TABLES),
     "rows_refused": ("table", ROW_TABLES),
     "rows_written": ("table", ROW_TABLES),
@@ -77,6 +81,9 @@ _COUNTED = {
     "unhandled": "Messages no handler wanted.",
     "unknown_events": "Packets of events the relay does not know.",
     "wait": "Seconds from acceptance to the start of the handler.",
+    "webhook_calls": "Requests made to webhooks.",
+    "webhook_failures": "Messages that a webhook has not answered.",
+    "webhook_retries": "Requests to webhooks that were made again.",
 }
 
 _GAUGES = {
@@ -150,6 +157,12 @@ def _gauges(overview: Overview, *, ready: bool) -> Iterator[Metric]:
         "Transactions that failed because the database was away.",
         value=overview.database_errors,
     )
+    circuit = GaugeMetricFamily(
+        "relaytw_webhook_closed", "1 when a webhook's circuit is closed: it is asked.", labels=("webhook",)
+    )
+    for row in overview.webhooks:
+        circuit.add_metric((row.name,), int(row.state == "closed"))
+    yield circuit
     for name, text in _GAUGES.items():
         yield GaugeMetricFamily(f"relaytw_{name}", text, value=getattr(overview, name))
 

@@ -103,6 +103,17 @@ class Forgotten(msgspec.Struct, frozen=True):
         return cls(*row)
 
 
+class Webhook(msgspec.Struct, frozen=True):
+    """A webhook by the name of its bot ("*": every other); `again_in` in seconds."""
+
+    name: str
+    state: str
+    again_in: float
+    calls: int
+    failures: int
+    at_work: int
+
+
 class RelayStatus(msgspec.Struct, frozen=True):
     """The relay in one glance; `not_ready` says why phones are not served, if they are not."""
 
@@ -137,11 +148,13 @@ class RelayStatus(msgspec.Struct, frozen=True):
     journal_segments: int
     journal_bytes: int
     journal_unfinished: int
+    webhooks: list[Webhook] = []
 
     @classmethod
     def of(cls, overview: Overview, not_ready: str | None) -> RelayStatus:
         """The shape of an overview."""
-        return msgspec.convert({**overview._asdict(), "not_ready": not_ready}, cls)
+        webhooks = [row._asdict() for row in overview.webhooks]
+        return msgspec.convert({**overview._asdict(), "not_ready": not_ready, "webhooks": webhooks}, cls)
 
 
 class Figures(msgspec.Struct, frozen=True):

@@ -140,6 +140,20 @@ class Forgotten(NamedTuple):
     more: bool
 
 
+class WebhookRow(NamedTuple):
+    """A webhook by the name of its bot ("*": every other).  `state` is closed, open or half-open.
+
+    `again_in` is how many seconds it is left alone yet, `at_work` how many requests are under way.
+    """
+
+    name: str
+    state: str
+    again_in: float
+    calls: int
+    failures: int
+    at_work: int
+
+
 class Overview(NamedTuple):
     """The relay in one glance.  Memory and queues in bytes where named so, times in seconds."""
 
@@ -173,6 +187,7 @@ class Overview(NamedTuple):
     journal_segments: int
     journal_bytes: int
     journal_unfinished: int
+    webhooks: Sequence[WebhookRow] = ()
 
 
 class PushingView(Protocol):

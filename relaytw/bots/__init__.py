@@ -12,8 +12,9 @@ return f"Hello {name}!"
 from relaytw.bots.arguments import Range
 from relaytw.bots.asking import AskEnded, AskError, AskRefused, AskReplaced, AskTimeout
 from relaytw.bots.bot import Bot
+from relaytw.bots.media import Image, Media
 from relaytw.errors import StateFull
-from relaytw.messages import Media, Message, State, Text
+from relaytw.messages import Message, State, Text
 
 __all__ = [
     "AskEnded",
@@ -22,6 +23,7 @@ __all__ = [
     "AskReplaced",
     "AskTimeout",
     "Bot",
+    "Image",
     "Media",
     "Message",
     "Range",

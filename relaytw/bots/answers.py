@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
+from relaytw.bots import media as drafts
+from relaytw.bots.media import FORMATS, LONGEST_WAIT
 from relaytw.messages import Media, Part, Text
-
-#: The longest that a phone may be kept in a room for an upload, in ms.
-LONGEST_WAIT = 300_000
-#: What a phone can be told to send besides text.
-KINDS = ("image", "audio", "video", "document")
 
 
 class BadAnswer(TypeError):
     """A handler returned something that cannot be sent."""
 
 
-def parts(answer: object) -> tuple[Part, ...]:
-    """The parts of an answer, in order; empty texts are left out.
+def parts(answer: object) -> tuple[Part | drafts.Media, ...]:
+    """The parts of an answer, in order; empty texts are left out, media that need work are as they were.
 
     Raises BadAnswer for anything but text, media, a list or tuple of them, or None.
     """
@@ -23,14 +20,14 @@ def parts(answer: object) -> tuple[Part, ...]:
         return (Text(answer),) if answer else ()
     if answer is None:
         return ()
-    if isinstance(answer, (str, Text, Media)):
+    if isinstance(answer, (str, Text, Media, drafts.Media)):
         return _part(answer)
     if isinstance(answer, (list, tuple)):
         return tuple(part for item in answer for part in _part(item))
     raise BadAnswer(f"a handler answers with text, media, a list of them or None, not {_kind(answer)}")
 
 
-def _part(item: object) -> tuple[Part, ...]:
+def _part(item: object) -> tuple[Part | drafts.Media, ...]:
     if isinstance(item, str):
         return (Text(str(item)),) if item else ()
     if isinstance(item, Text):
@@ -39,6 +36,9 @@ def _part(item: object) -> tuple[Part, ...]:
         return (item,) if item.text else ()
     if isinstance(item, Media):
         return (_checked(item),) if item.sources else ()
+    if isinstance(item, drafts.Media):
+        ready = drafts.ready(item)
+        return (item,) if ready is None else ready
     raise BadAnswer(f"a list of answers holds text and media, not {_kind(item)}")
 
 
@@ -47,8 +47,8 @@ def _checked(media: Media) -> Media:
     same = isinstance(sources, (tuple, list)) and {type(source) for source in sources} in ({str}, {bytes})
     if not same:
         raise BadAnswer("the sources of Media are a tuple of URLs (str), or one of contents (bytes)")
-    if media.kind not in KINDS:
-        raise BadAnswer(f"Media are of kind {', '.join(KINDS)}, not {media.kind!r}")
+    if media.kind not in FORMATS:
+        raise BadAnswer(f"Media are of kind {', '.join(FORMATS)}, not {media.kind!r}")
     if type(media.format) is not str or not media.format.isalnum():
         raise BadAnswer(f"the format of Media is a file ending such as 'jpg', not {media.format!r}")
     wait = media.wait_ms

@@ -1,4 +1,4 @@
-"""The commands every relay has: `# echo`, `# client_info` and `# reload bots-config`."""
+"""The commands every relay has: `# echo`, `# client_info`, `# IMGEXT` and `# reload bots-config`."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
 from relaytw import texts
-from relaytw.bots import Bot, Message, Range
+from relaytw.bots import Bot, Image, Message, Range
+from relaytw.bots.drawing import square
 
 bot = Bot()
 _SEOUL = ZoneInfo("Asia/Seoul")
 #: How many changes are told one by one.
 _CHANGES_TOLD = 20
+#: How many pictures one message gets.
+_PICTURES = 20
 
 
 @bot.command("# echo")
@@ -47,6 +50,20 @@ def client_info(message: Message, what: Literal["summary"] = "summary") -> str: 
         memory=memory,
         messages=phone.messages,
     )
+
+
+@bot.command("# IMGEXT", blocking=True)
+def imgext(
+    message: Message,  # noqa: ARG001
+    words: str,
+    *,
+    media_wait_time: Annotated[int, Range(0, 300_000)] = 0,
+) -> Image | str:
+    """단어마다 100×100 그림을 한 장씩 그려 보냅니다."""
+    several = words.split()
+    if len(several) > _PICTURES:
+        return texts.TOO_MANY_PICTURES.format(most=_PICTURES)
+    return Image(*map(square, several), wait_ms=media_wait_time or None)
 
 
 @bot.command("# reload bots-config", admin=True)

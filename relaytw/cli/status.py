@@ -103,3 +103,7 @@ def _lines(shown: RelayStatus, now: float) -> Iterator[tuple[str, str]]:
     database = "answers" if shown.database_up else "does not answer"
     yield "database", f"{database}, {shown.rows_waiting} rows waiting ({size(shown.rows_waiting_bytes)})"
     yield "memory", size(shown.memory_bytes)
+    for hook in shown.webhooks:
+        again = f" for {span(hook.again_in)}" if hook.state == "open" else ""
+        counts = f"{hook.calls} calls, {hook.failures} failures, {hook.at_work} at work"
+        yield "webhook", f"{hook.name}: {hook.state}{again}, {counts}"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -54,6 +56,27 @@ def _not_empty(endpoints: tuple[str, ...]) -> tuple[str, ...]:
     if not endpoints:
         raise ValueError('at least one endpoint is needed, such as ["tcp:1490"]')
     return endpoints
+
+
+def _web_address(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if url and not (usable and url.isascii() and url.isprintable() and " " not in url):
+        raise ValueError("must be an address such as https://bots.example.org/relay")
+    return url
+
+
+def _is_here(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
@@ -162,6 +185,15 @@ class LimitsConfig(Section):
         if self.consumers_max < self.consumers:
             raise ValueError(f"consumers_max must be at least consumers ({self.consumers})")
         return self
+
+
+class MediaConfig(Section):
+    """`[media]`.  Sizes in bytes."""
+
+    file_bytes: Count = 10_485_760
+    pixels: Count = 40_000_000
+    threads: Count = 2
+    waiting: Count = 100
 
 
 class PacingConfig(Section):
@@ -298,12 +330,57 @@ class SchedulesConfig(Section):
     most: Count = 10_000
 
 
+class WebhookTarget(Section):
+    """`[bots.webhooks."NAME"]`: where the messages of one bot go."""
+
+    url: Annotated[str, AfterValidator(_web_address)] = ""
+    secret: str = ""
+    secret_file: str = ""
+
+
 class BotsConfig(Section):
     """`[bots]`."""
 
     load: tuple[str, ...] = ("relaytw.bots.builtin",)
     conversations: Count = 1000
-    webhook: str = ""
+    webhook: Annotated[str, AfterValidator(_web_address)] = ""
+    webhook_secret: str = ""
+    webhook_secret_file: str = ""
+    webhook_plain: bool = False
+    webhooks: dict[Annotated[str, Field(min_length=1)], WebhookTarget] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _webhooks_are_safe(self) -> BotsConfig:
+        usual = WebhookTarget(
+            url=self.webhook, secret=self.webhook_secret, secret_file=self.webhook_secret_file
+        )
+        for name, hook in {"webhook": usual, **self.webhooks}.items():
+            if hook is not usual and not hook.url:
+                raise ValueError(f"webhooks.{name} needs a url")
+            if hook.secret and hook.secret_file:
+                raise ValueError(f"{name}: give the webhook's secret or its file, not both")
+            own, shared = hook.secret or hook.secret_file, usual.secret or usual.secret_file
+            if hook.url and not (own or shared):
+                raise ValueError(f"{name}: a webhook needs a secret; its messages are signed with it")
+            if hook.url and not (self.webhook_plain or hook.url.startswith("https:") or _is_here(hook.url)):
+                raise ValueError(f"{name}: must be https, for anybody on the way reads http (webhook_plain)")
+        return self
+
+
+class WebhookConfig(Section):
+    """`[webhook]`.  Times in seconds, sizes in bytes."""
+
+    connect_timeout: Seconds = 3.0
+    response_timeout: Seconds = 10.0
+    patience: Seconds = 20.0
+    response_bytes: Count = 2_097_152
+    retries: CountOrNone = 2
+    backoff: Seconds = 0.5
+    concurrency: Count = 16
+    failures: Count = 5
+    pause: Seconds = 10.0
+    pause_max: Seconds = 300.0
+    notice: bool = True
 
 
 class LogConfig(Section):
@@ -320,6 +397,7 @@ class Config(Section):
     relay: RelayConfig = RelayConfig()
     auth: AuthConfig = AuthConfig()
     limits: LimitsConfig = LimitsConfig()
+    media: MediaConfig = MediaConfig()
     pacing: PacingConfig = PacingConfig()
     penalty: PenaltyConfig = PenaltyConfig()
     ping: PingConfig = PingConfig()
@@ -333,8 +411,9 @@ class Config(Section):
     push: PushConfig = PushConfig()
     schedules: SchedulesConfig = SchedulesConfig()
     bots: BotsConfig = BotsConfig()
+    webhook: WebhookConfig = WebhookConfig()
     log: LogConfig = LogConfig()
 
 
 #: Keys whose values are never shown.
-SECRET_KEYS = frozenset({"secret", "secrets", "url"})
+SECRET_KEYS = frozenset({"secret", "secrets", "url", "webhook_secret"})

@@ -25,6 +25,7 @@ from relaytw.admin.view import (
     PenaltyRow,
     PushingView,
     RoomRow,
+    WebhookRow,
 )
 from relaytw.errors import Unavailable
 from relaytw.messages import ClientKey, PhoneInfo, Status
@@ -67,6 +68,7 @@ class Operator(Service):
         books: Books,
         pushing: PushingView,
         now: Callable[[], float],
+        webhooks: Callable[[], Sequence[WebhookRow]] = tuple,
     ) -> None:
         self._relay_name = relay_name
         self._mode = mode
@@ -81,6 +83,7 @@ class Operator(Service):
         self._settings = settings
         self._keeper = keeper
         self._books = books
+        self._webhooks = webhooks
         self._now = now
         self.secrets = secrets
         self.pushing = pushing
@@ -128,6 +131,7 @@ class Operator(Service):
             journal_segments=self._books.segments,
             journal_bytes=self._books.size,
             journal_unfinished=self._books.unfinished,
+            webhooks=self._webhooks(),
         )
 
     def phones(self) -> Sequence[PhoneInfo]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from threading import get_ident
-from typing import cast
+from typing import Any, cast
 
-from twisted.internet.defer import CancelledError
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
 from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
@@ -16,9 +16,11 @@ from relaytw import texts
 from relaytw.bots.answers import parts
 from relaytw.bots.asking import AskError
 from relaytw.bots.router import Invocation
-from relaytw.messages import Answer, ClientKey, Message, Outcome, Part, Reply, ReplyKind
+from relaytw.errors import BadMedia
+from relaytw.messages import Answer, ClientKey, Message, Outcome, Part, Reply, ReplyKind, Text
 from relaytw.metrics import Metrics
 from relaytw.outbox import Outbox
+from relaytw.services.preparing import Parcels, Parts, Preparer
 from relaytw.services.tasks import advice
 
 #: Is told of every answer that is sent.
@@ -40,6 +42,7 @@ class Answers:
         metrics: Metrics,
         note: AnswerNote,
         may_hear: MayHear,
+        preparer: Preparer | None = None,
         limit: int = 100,
     ) -> None:
         self._clock = clock
@@ -48,15 +51,20 @@ class Answers:
         self._note = note
         self._may_hear = may_hear
         self._limit = limit
+        self.parcels = Parcels(preparer, self.send) if preparer is not None else None
         self._thread = get_ident()
         self._log = Logger(namespace="relaytw.dispatch")
 
-    def give(self, message: Message, result: object) -> None:
-        """Send what a handler returned.  Raises BadAnswer if that is nothing to send."""
+    def give(self, message: Message, result: object) -> Deferred[Any] | None:
+        """Send what a handler returned; fires when all it said is sent, None if it is.
+
+        Raises BadAnswer if that is nothing to send, and BadMedia.
+        """
         answer = parts(result)
         if answer:
-            self.send(message, answer)
+            self._say(message, answer)
             self._metrics.answered += 1
+        return self.parcels.sent(message) if self.parcels else None
 
     def reply(self, message: Message, answer: Answer) -> None:
         """Send what a handler says before it is over; what it says later is ignored, and logged."""
@@ -74,7 +82,7 @@ class Answers:
             return
         what = parts(answer)
         if what:
-            self.send(message, what)
+            self._say(message, what)
 
     def report_failure(
         self, message: Message, invocation: Invocation, failure: Failure, *, cancelled: bool
@@ -83,14 +91,23 @@ class Answers:
 
         One that has got no answer has not failed; the chat is told what became of its question.
         """
-        error = failure.value
+        text, error, tell = texts.HANDLER_FAILED, failure.value, invocation.tell_errors
         if isinstance(error, AskError) and type(error) is not AskError:
             self._log.info("handler {handler} got no answer: {why}", handler=invocation.name, why=error)
-            if error.told is not None:
-                self.send(message, parts(error.told))
-            return
-        if cancelled and failure.check(CancelledError, asyncio.CancelledError):
+            text, tell = error.told or "", True
+        elif cancelled and failure.check(CancelledError, asyncio.CancelledError):
+            self._forget(message)
             text = texts.HANDLER_TIMED_OUT
+        elif failure.check(BadMedia):
+            self._metrics.failed += 1
+            text = texts.BAD_MEDIA.format(why=failure.getErrorMessage())
+            self._log.error(
+                "what {handler} answered cannot be sent: {error}",
+                handler=invocation.name,
+                error=failure.getErrorMessage(),
+                trace=message.trace,
+                client=message.client,
+            )
         else:
             self._metrics.failed += 1
             todo = advice(failure.value)
@@ -103,9 +120,36 @@ class Answers:
                 trace=message.trace,
                 client=message.client,
             )
-            text = texts.HANDLER_FAILED
+        if tell and text:
+            self._say(message, parts(text))
+        if self.parcels:
+            self.parcels.leave(message)
+
+    def report_abandoned(self, message: Message, invocation: Invocation) -> None:
+        """Say that a handler goes on after its time; what it has said and is not sent is given up."""
+        self._forget(message)
+        self._log.error(
+            "handler {handler} goes on after its cancellation; its answers are ignored",
+            handler=invocation.name,
+            trace=message.trace,
+            client=message.client,
+        )
         if invocation.tell_errors:
-            self.send(message, parts(text))
+            self.send(message, (Text(texts.HANDLER_TIMED_OUT),))
+
+    def _forget(self, message: Message) -> None:
+        if self.parcels:
+            self.parcels.drop(message)
+
+    def _say(self, message: Message, what: Parts) -> None:
+        """Send this now, or behind what the message has said before and is still being made ready."""
+        parcels = self.parcels
+        if (
+            parcels is None
+            or (len(what) == 1 and type(what[0]) is Text and not parcels)
+            or not parcels.add(message, what)
+        ):
+            self.send(message, cast("Sequence[Part]", what))
 
     def send(self, message: Message, answer: Sequence[Part]) -> None:
         """Send the parts of an answer to the room the message came from."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
@@ -17,8 +18,6 @@ from twisted.internet.task import Cooperator
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from relaytw import texts
-from relaytw.bots.answers import parts
 from relaytw.bots.router import Invocation
 from relaytw.intake import Intake, Job
 from relaytw.lanes import Lane, LaneKey, Lanes
@@ -28,6 +27,7 @@ from relaytw.outbox import Outbox
 from relaytw.services.answers import AnswerNote, Answers, MayHear
 from relaytw.services.deadlines import Deadlines
 from relaytw.services.parking import Parking
+from relaytw.services.preparing import Preparer
 from relaytw.services.questions import Questions
 from relaytw.services.runs import Run
 from relaytw.services.stalls import STALL, Stalls
@@ -72,12 +72,15 @@ class Dispatcher(Service):
         settings: DispatchSettings,
         note_answer: AnswerNote = lambda _message, _parts: None,
         may_hear: MayHear = lambda _client, _room: True,
+        preparer: Preparer | None = None,
         tasks: bool = False,
     ) -> None:
         self.lanes = lanes
         self._clock = clock
         self._intake = intake
-        self._answers = Answers(clock, outbox, metrics, note_answer, may_hear, settings.replies_per_message)
+        self._answers = Answers(
+            clock, outbox, metrics, note_answer, may_hear, preparer, settings.replies_per_message
+        )
         self._find = find
         self._threads = threads
         self._metrics = metrics
@@ -263,8 +266,8 @@ class Dispatcher(Service):
             return started
         try:
             suspended, result = self._call(invocation.call, message)
-            if suspended is None and result is not None:
-                self._answers.give(message, result)
+            if suspended is None and (result is not None or self._answers.parcels):
+                suspended = self._answers.give(message, result)
         except BaseException:  # a Deferred would catch SystemExit too, and asyncio's CancelledError
             self._answers.report_failure(message, invocation, Failure(), cancelled=False)
             suspended = None
@@ -301,23 +304,38 @@ class Dispatcher(Service):
 
         self._wait_for(run, self._threads.run(message.bot, lambda: run.invocation.call(message), begun))
 
-    def _wait_for(self, run: Run, work: Deferred[object]) -> None:
+    def _wait_for(self, run: Run, work: Deferred[Any]) -> None:
         run.work = work
         work.addCallbacks(self._ended, self._broke, callbackArgs=(run,), errbackArgs=(run,))
 
     # -- ending
 
     def _ended(self, result: object, run: Run) -> None:
-        self._forget(run)
-        if not run.job.message.over:
+        media, message = None, run.job.message
+        if not message.over:
             try:
-                self._answers.give(run.job.message, result)
+                media = self._answers.give(message, result)
             except Exception:
-                self._answers.report_failure(run.job.message, run.invocation, Failure(), cancelled=False)
+                self._answers.report_failure(message, run.invocation, Failure(), cancelled=False)
+        if media is not None:
+            self._wait_for_media(run, media)
+            return
+        self._forget(run)
+        if not message.over:
             self._close(run)
         elif run.thread:
             self._end(run)
         self.pump()
+
+    def _wait_for_media(self, run: Run, media: Deferred[None]) -> None:
+        """What the handler has said is being made ready; its time goes on, though not in its thread."""
+        thread, run.thread = run.thread, False
+        self._wait_for(run, media)
+        if run.cancelled:
+            media.cancel()
+        if thread:
+            self._parking.give_thread()
+            self.pump()
 
     def _broke(self, failure: Failure, run: Run) -> None:
         self._forget(run)
@@ -384,15 +402,7 @@ class Dispatcher(Service):
         """The handler ignored its cancellation; a thread cannot even be cancelled and keeps its permits."""
         run.job.message.over = True
         self._metrics.failed += 1
-        message = run.job.message
-        self._log.error(
-            "handler {handler} goes on after its cancellation; its answers are ignored",
-            handler=run.invocation.name,
-            trace=message.trace,
-            client=message.client,
-        )
-        if run.invocation.tell_errors:
-            self._answers.send(message, parts(texts.HANDLER_TIMED_OUT))
+        self._answers.report_abandoned(run.job.message, run.invocation)
         if not run.thread:
             self._end(run)
             self.pump()

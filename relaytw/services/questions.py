@@ -7,7 +7,7 @@ gets its permits again, whatever it was that ended the waiting.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from math import isfinite
 from threading import get_ident
 
@@ -21,7 +21,7 @@ from relaytw.bots.answers import parts
 from relaytw.bots.asking import AskEnded, AskError, AskRefused, AskReplaced, AskTimeout
 from relaytw.intake import Intake, Job
 from relaytw.lanes import Lane, LaneKey, Lanes
-from relaytw.messages import Answer, ClientKey, Message, Part
+from relaytw.messages import Answer, ClientKey, Message, Text
 from relaytw.metrics import Metrics
 from relaytw.services.answers import Answers
 from relaytw.services.deadlines import Deadlines
@@ -104,9 +104,10 @@ class Questions:
             raise AskError("a blocking handler cannot ask, for it keeps its thread; make it an `async def`")
         if not (isfinite(timeout) and timeout > 0):
             raise ValueError(f"the timeout of a question is a number of seconds, not {timeout!r}")
-        return self._ask(message.answers or message, parts(question), timeout)
+        parts(question)  # what cannot be sent is said before anybody waits
+        return self._ask(message.answers or message, question, timeout)
 
-    async def _ask(self, message: Message, question: Sequence[Part], seconds: float) -> Message:
+    async def _ask(self, message: Message, question: Answer, seconds: float) -> Message:
         asked = self._open(message, seconds)
         self._answers.reply(message, question)
         answer, error = None, None
@@ -315,7 +316,7 @@ class Questions:
         message.said = message.heard = LAST_INDEX
         self._metrics.questions["expired"] += 1
         self._metrics.finished += 1
-        self._answers.send(message, parts(texts.ASK_EXPIRED))
+        self._answers.send(message, (Text(texts.ASK_EXPIRED),))
         message.over = True
         self._intake.finish(job)
 
@@ -330,7 +331,7 @@ class Questions:
         self._forget(asked)
         if run is not None and not message.over:
             if told is not None:
-                self._answers.send(message, parts(told))
+                self._answers.send(message, (Text(told),))
             message.over = run.cancelled = True
             self._metrics.finished += 1
             self._intake.charge(run.job)

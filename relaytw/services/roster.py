@@ -96,7 +96,8 @@ class Roster:
         if handshake is None or conversation.pass_ is None:
             return None
         device: Device = conversation.pass_.device
-        width = device.image_width
+        width, settings = device.image_width, self._settings_of(device.client.bot)
+        trusted = device.status is Status.APPROVED
         behind = self._now() - self._clock.seconds()
         return PhoneInfo(
             client=handshake.key,
@@ -111,7 +112,8 @@ class Roster:
             monitoring=conversation.monitoring,
             messages=conversation.messages,
             proven=conversation.proven,
-            image_width=self._settings_of(device.client.bot).image_width if width is None else width,
+            image_width=settings.image_width if width is None else width,
+            line_bytes=line_limit(device.line_bytes, settings, self._line_bytes, trusted=trusted),
         )
 
 

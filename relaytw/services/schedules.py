@@ -26,6 +26,9 @@ from relaytw.store.times import WallClock
 #: As many missed moments are counted; of more it is said that there were more.
 _COUNTED = 1_000
 
+#: Seconds that a clock may round away: to wait for less would be to wait for nothing, again and again.
+HAIR = 0.001
+
 
 @dataclass(frozen=True, slots=True)
 class ScheduleSettings:
@@ -106,7 +109,7 @@ class Schedules(Service):
     async def _work(self) -> None:
         pause = self._settings.refresh
         try:
-            if self._clock.seconds() - self._read_at >= self._settings.refresh:
+            if self._clock.seconds() - self._read_at >= self._settings.refresh - HAIR:
                 self._read_at = self._clock.seconds()
                 await self._read()
             await self._run_due()
@@ -124,7 +127,8 @@ class Schedules(Service):
         """Seconds until something is due, or the rows are to be read again."""
         soonest = min((one.next_at for one in self._known.values() if one.next_at is not None), default=None)
         read_again = max(0.0, self._read_at + self._settings.refresh - self._clock.seconds())
-        return read_again if soonest is None else min(read_again, max(0.0, soonest - self._now()))
+        pause = read_again if soonest is None else min(read_again, soonest - self._now())
+        return max(HAIR, pause)
 
     async def _read(self) -> None:
         rows = await self._database.run(schedules.active, self._settings.most + 1)

@@ -7,7 +7,8 @@ import hashlib
 from twisted.internet import reactor
 from twisted.internet.task import deferLater
 
-from relaytw.bots import Bot, Media, Message
+from relaytw.bots import Bot, Message
+from relaytw.messages import Media
 
 bot = Bot()
 #: More than fits into two lines of dialect 4.0.

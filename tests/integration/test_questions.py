@@ -8,7 +8,7 @@ import signal
 from relaytw import texts
 from tests.integration.relay_process import Site, eventually, scenario
 
-ORDERS = '''
+ORDERS = """
 from relaytw.bots import AskTimeout, Bot, Message
 
 bot = Bot()
@@ -26,9 +26,9 @@ async def order(message: Message) -> str:
 @bot.command("# hasty")
 async def hasty(message: Message) -> str:
     return (await message.ask("quick?", timeout=0.2)).text
-'''
+"""
 
-ASYNCIO = '''
+ASYNCIO = """
 import asyncio
 
 from relaytw.bots import Bot, Message
@@ -50,12 +50,12 @@ async def both(message: Message) -> str:
             await message.ask("never?")
     except TimeoutError:
         return one.result() + two.result() + what.text
-'''
+"""
 
 
 @scenario(60)
 async def test_conversation(open_site: Site) -> None:
-    """An answer goes to the handler that asked; after a kill its chat is told that the conversation is over."""
+    """An answer goes to the handler that asked; after a kill its chat is told that it is over."""
     (open_site.folder / "orders.py").write_text(ORDERS, "utf-8")
     open_site.configure({"bots.load": ["relaytw.bots.builtin", "orders"], "limits.per_room": 1})
     relay = await open_site.start()

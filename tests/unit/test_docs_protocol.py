@@ -261,7 +261,7 @@ class NameTests(SynchronousTestCase):
     def test_figures(self) -> None:
         """Every figure of `/metrics` that is named exists; tables of ours are called alike."""
         tables = {name.removeprefix("relaytw_") for name in metadata.tables}
-        known = {*Metrics.__slots__, *Overview._fields, "ready", *tables}
+        known = {*Metrics.__slots__, *Overview._fields, "ready", "webhook_closed", *tables}
         for document, text in documents():
             named = set(re.findall(r"\brelaytw_([a-z_]+?)(?:_total|_seconds)?\b", text))
             self.assertLessEqual(named - {""}, known, document.name)

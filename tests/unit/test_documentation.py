@@ -12,7 +12,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from relaytw.bots import Bot
 from relaytw.config import load
-from relaytw.config.model import BotSecrets, Config
+from relaytw.config.model import BotSecrets, Config, WebhookTarget
+from relaytw.services.webhooks.payload import sign
 from relaytw.tap import Options
 from tests.unit.folders import OwnFolder
 
@@ -46,7 +47,10 @@ def blocks(text: str, language: str) -> list[str]:
 
 def sections() -> dict[str, type[BaseModel]]:
     """Every table of the configuration, by the heading that describes it."""
-    found: dict[str, type[BaseModel]] = {'`[auth.bots."NAME"]`': BotSecrets}
+    found: dict[str, type[BaseModel]] = {
+        '`[auth.bots."NAME"]`': BotSecrets,
+        '`[bots.webhooks."NAME"]`': WebhookTarget,
+    }
     for name, field in Config.model_fields.items():
         assert isinstance(field.annotation, type)
         assert issubclass(field.annotation, BaseModel)
@@ -72,7 +76,7 @@ class ConfigurationTests(OwnFolder):
                 self.assertGreater(len(meaning.split()), 1, f"{heading} {key}")
 
     def test_no_table_is_missing(self) -> None:
-        """A table within a table is described too: there is just the one of the bots."""
+        """A table within a table is described too: there are just those of single bots."""
         inner = [
             f"{section}.{key}"
             for section, model in Config.model_fields.items()
@@ -82,7 +86,7 @@ class ConfigurationTests(OwnFolder):
                 isinstance(part, type) and issubclass(part, BaseModel) for part in get_args(field.annotation)
             )
         ]
-        self.assertEqual(inner, ["auth.bots"])
+        self.assertEqual(inner, ["auth.bots", "bots.webhooks"])
 
     def test_flags(self) -> None:
         """Each option of `twistd relay` is described, and its key exists."""
@@ -114,13 +118,26 @@ class ConfigurationTests(OwnFolder):
 class BotsTests(SynchronousTestCase):
     def test_examples(self) -> None:
         """Every example of a bot runs, its own tests included, and holds a bot."""
-        examples = blocks(read("bots.md"), "python")
+        examples = [block for block in blocks(read("bots.md"), "python") if "Bot" in block]
         self.assertGreaterEqual(len(examples), 4)
         for example in examples:
             names: dict[str, Any] = {"__name__": "example"}
             exec(compile(example, "docs/bots.md", "exec"), names)  # noqa: S102 (that is the test)
             self.assertIsInstance(names["bot"], Bot)
             self.assertTrue(names["bot"].commands)
+
+    def test_signature(self) -> None:
+        """The check of a webhook's signature accepts what the relay signs, and nothing else."""
+        (example,) = [block for block in blocks(read("bots.md"), "python") if "is_genuine" in block]
+        names: dict[str, Any] = {}
+        exec(compile(example, "docs/bots.md", "exec"), names)  # noqa: S102 (that is the test)
+        signature = f"sha256={sign(b's3cret', '1000', b'{}')}"
+        headers = {"X-Relay-Timestamp": "1000", "X-Relay-Signature": signature}
+        is_genuine = names["is_genuine"]
+        self.assertTrue(is_genuine(b"s3cret", headers, b"{}", 1200.0))
+        self.assertFalse(is_genuine(b"s3cret", headers, b"{} ", 1200.0))
+        self.assertFalse(is_genuine(b"secret", headers, b"{}", 1200.0))
+        self.assertFalse(is_genuine(b"s3cret", headers, b"{}", 1301.0))
 
 
 class DependenciesTests(SynchronousTestCase):

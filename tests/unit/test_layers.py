@@ -24,6 +24,7 @@ STAGES: tuple[tuple[str, ...], ...] = (
         "relaytw.settings",
     ),
     ("relaytw.boxes", "relaytw.errors", "relaytw.signers", "relaytw.twins"),
+    ("relaytw.pictures",),
     ("relaytw.seen",),
     (
         "relaytw.protocols",
@@ -51,7 +52,14 @@ STAGES: tuple[tuple[str, ...], ...] = (
     ),
     ("relaytw.protocols.bridge", "relaytw.keyring", "relaytw.phone_v40", "relaytw.maintenance"),
     ("relaytw.services",),
-    ("relaytw.cli", "relaytw.wiring", "relaytw.recording", "relaytw.pushing"),
+    (
+        "relaytw.cli",
+        "relaytw.hooks",
+        "relaytw.wiring",
+        "relaytw.message_wiring",
+        "relaytw.recording",
+        "relaytw.pushing",
+    ),
     ("relaytw.assembly",),
     ("relaytw.tap", "relaytw.testing"),
     ("relaytw.pytest_plugin",),

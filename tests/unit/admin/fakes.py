@@ -40,6 +40,7 @@ from relaytw.admin.view import (
     PenaltyRow,
     RoomRow,
     SegmentRow,
+    WebhookRow,
 )
 from relaytw.errors import Unavailable
 from relaytw.messages import ClientKey, CloseReason, Dialect, Monitoring, PhoneInfo, Status
@@ -146,6 +147,7 @@ class FakeView:
             memory_bytes=12000, accepted=13, finished=14, failed=15, replies_sent=16, rows_waiting=17,
             rows_waiting_bytes=18, database_up=True, database_errors=19, journal_segments=20,
             journal_bytes=21, journal_unfinished=22,
+            webhooks=[WebhookRow("Weather", "open", 2.5, 26, 27, 28)],
         )  # fmt: skip
 
     def phones(self) -> Sequence[PhoneInfo]:

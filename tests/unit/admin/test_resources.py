@@ -30,7 +30,9 @@ class HealthTests(SiteTestCase):
         """The status shows every figure of the overview, and whether phones are served."""
         status = self.get("/api/v1/status").json
         expected = self.view.overview()._asdict()
-        self.assertEqual(status, {**expected, "listening": ["tcp:1490"], "not_ready": None})
+        webhooks = [row._asdict() for row in self.view.overview().webhooks]
+        rest = {"listening": ["tcp:1490"], "not_ready": None, "webhooks": webhooks}
+        self.assertEqual(status, {**expected, **rest})
 
     def test_failure(self) -> None:
         """When the relay cannot be looked at, the caller gets a trace id and the log the failure."""

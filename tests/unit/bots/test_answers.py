@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from relaytw.bots import Media, Text
+from relaytw.bots import Text
 from relaytw.bots.answers import BadAnswer, parts
-from relaytw.messages import ClientKey, Reply
+from relaytw.messages import ClientKey, Media, Reply
 
 PICTURE = Media(("https://example.org/a.jpg",))
 

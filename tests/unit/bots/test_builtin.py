@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine
+from io import BytesIO
 from typing import Any, cast
 
+from PIL import Image as Pillow
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from relaytw.bots import builtin
+from relaytw.bots import Image, builtin
+from relaytw.bots.drawing import latin
 from relaytw.bots.router import Router
 from relaytw.messages import Dialect, Monitoring, PhoneInfo, SettingChange, Status
 from tests.unit.bots.messages import PHONE, Room, said
@@ -33,6 +36,35 @@ class BuiltinCase(SynchronousTestCase):
     def ask(self, text: str, **fields: Any) -> object:
         found = Router([builtin.bot]).find(said(text, **fields))
         return found.call(said(text, **fields)) if found is not None else None
+
+
+class PictureTests(BuiltinCase):
+    def test_words(self) -> None:
+        """There is one picture of 100x100 for each word, different ones for different words."""
+        made = self.ask("# IMGEXT 1 2 안녕 --media-wait-time=8000")
+        assert isinstance(made, Image)
+        self.assertEqual((len(set(made.sources)), made.wait_ms), (3, 8000))
+        for source in made.sources:
+            assert isinstance(source, bytes)
+            picture = Pillow.open(BytesIO(source))
+            self.assertEqual((picture.format, picture.size), ("PNG", (100, 100)))
+            self.assertGreater(len(picture.getcolors() or []), 1)
+
+    def test_wait(self) -> None:
+        """Without the option the wait is left to be computed; one out of range is refused in words."""
+        made = self.ask("# IMGEXT 1")
+        assert isinstance(made, Image)
+        self.assertIsNone(made.wait_ms)
+        self.assertIn("300000", str(self.ask("# IMGEXT 1 --media-wait-time=300001")))
+
+    def test_many(self) -> None:
+        """Too many words, and none, are answered in words."""
+        self.assertIn("20", str(self.ask("# IMGEXT " + "x " * 21)))
+        self.assertIn("words", str(self.ask("# IMGEXT")))
+
+    def test_korean(self) -> None:
+        """Where no font knows Korean it is written in Latin letters."""
+        self.assertEqual(latin("안녕하세요 값 🙂 ok"), "annyeonghaseyo gap ? ok")
 
 
 class EchoTests(BuiltinCase):

@@ -28,6 +28,9 @@ STATUS: dict[str, Any] = {
     "database_up": True,
     "database_errors": 0,
     "journal_segments": 2, "journal_bytes": 4096, "journal_unfinished": 6,
+    "webhooks": [
+        {"name": "*", "state": "open", "again_in": 7.0, "calls": 26, "failures": 27, "at_work": 0},
+    ],
 }  # fmt: skip
 
 
@@ -96,6 +99,7 @@ class StatusTests(CliTestCase):
         self.assertIn("5 waiting (2.0 KiB)", shown)
         self.assertIn("47.7 MiB", shown)
         self.assertIn("6 unfinished in 2 files (4.0 KiB)", shown)
+        self.assertIn("*: open for 7 s, 26 calls, 27 failures, 0 at work", shown)
 
     def test_not_ready(self) -> None:
         """A relay that serves no phones says why."""

@@ -155,3 +155,28 @@ class SecretTests(SynchronousTestCase):
         """A key that nobody knows is a mistake at every depth."""
         found = mistakes(limit={}, relay={"prot": 1}, auth={"bots": {"x": {"secre": "a"}}})
         self.assertEqual(sorted(found), ["auth.bots.x.secre", "limit", "relay.prot"])
+
+
+class WebhookTests(SynchronousTestCase):
+    def assert_refused(self, why: str, **keys: Any) -> None:
+        with self.assertRaisesRegex(ValidationError, why):
+            Config.model_validate({"bots": keys})
+
+    def test_addresses(self) -> None:
+        """Chat goes over https, or does not leave this machine, unless that is asked for."""
+        for url in ("https://example.org/a", "http://127.0.0.1:80", "http://[::1]:80/", "http://localhost/"):
+            Config.model_validate({"bots": {"webhook": url, "webhook_secret": "s"}})
+        plain = {"webhook": "http://example.org/", "webhook_secret": "s"}
+        self.assert_refused("https", **plain)
+        Config.model_validate({"bots": {**plain, "webhook_plain": True}})
+        for url in ("example.org", "ftp://a.b/", "https://", "https://a b/", "http://a:x/", "https://[/"):
+            self.assert_refused("must be an address", webhook=url, webhook_secret="s")
+
+    def test_secrets(self) -> None:
+        """Each webhook has a secret, its own or that of all."""
+        hooks = {"Weather": {"url": "https://example.org/"}}
+        self.assert_refused("needs a secret", webhook="https://example.org/")
+        self.assert_refused("needs a secret", webhooks=hooks)
+        self.assert_refused("needs a url", webhooks={"Weather": {"secret": "s"}})
+        self.assert_refused("not both", webhook_secret="s", webhook_secret_file="f")
+        Config.model_validate({"bots": {"webhooks": hooks, "webhook_secret": "s"}})

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from relaytw.bots import Media
-from relaytw.messages import CloseReason
+from relaytw.messages import CloseReason, Media
 from tests.unit.relay.harness import RelayTestCase, Sections
 from tests.unit.relay.phones import DELAY, Phone
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from relaytw.bots import Media
-from relaytw.messages import Dialect
+from relaytw.messages import Dialect, Media
 from relaytw.protocols.wire.phone import ReplyPacket
 from tests.unit.relay.harness import RelayTestCase
 from tests.unit.relay.phones import Phone

@@ -6,8 +6,7 @@ from typing import cast
 
 from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 
-from relaytw.bots import Media
-from relaytw.messages import CloseReason
+from relaytw.messages import CloseReason, Media
 from tests.unit.relay.harness import RelayTestCase
 from tests.unit.relay.phones import Phone
 

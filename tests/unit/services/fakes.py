@@ -15,6 +15,7 @@ from relaytw.messages import Answer, ClientKey, Dialect, Message, PhoneInfo, Rep
 from relaytw.metrics import Metrics
 from relaytw.outbox import Outbox, OutboxSettings
 from relaytw.services.dispatcher import Dispatcher, DispatchSettings
+from relaytw.services.preparing import Preparer
 from relaytw.services.threads import BlockingPool
 
 
@@ -95,6 +96,8 @@ class Bench:
         settings: DispatchSettings | None = None,
         blocking_threads: int = 10,
         blocking_per_bot: int = 5,
+        tasks: bool = False,
+        preparer: Preparer | None = None,
     ) -> None:
         self.clock = ReactorClock()
         self.metrics = Metrics()
@@ -125,6 +128,8 @@ class Bench:
             threads=self.pool,
             metrics=self.metrics,
             settings=settings or DispatchSettings(consumers_max=consumers),
+            tasks=tasks,
+            preparer=preparer,
         )
         self._numbers = count(1)
         self._found: set[str] = set()

@@ -11,7 +11,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
-from relaytw.bots import Bot, Media, Message
+from relaytw.bots import Bot, Image, Message
 from relaytw.messages import Dialect
 from relaytw.testing import HandlerFailed, Heard, Kit
 
@@ -33,8 +33,8 @@ class KitTests(KitTestCase):
         """A phone hears what a handler answers: texts, media, by dialect and by room."""
 
         @self.bot.command("# show")
-        def show(message: Message, what: str) -> list[str | Media]:
-            return [what, Media(("https://example.org/a.jpg",), wait_ms=7)]
+        def show(message: Message, what: str) -> list[str | Image]:
+            return [what, Image("https://example.org/a.jpg", wait_ms=7)]
 
         kit = self.open()
         for dialect in (Dialect.V32, Dialect.V33):
