@@ -72,6 +72,10 @@ def documents() -> Iterator[tuple[Path, str]]:
         yield path, path.read_text(encoding="utf-8")
 
 
+#: The dialects of docs/protocol.md; 4.0 has a document and vectors of its own.
+UNSEALED = (Dialect.V32, Dialect.V33)
+
+
 def anchors(text: str) -> set[str]:
     """What a link can point to in a document: its headings, in lower case and hyphened."""
     headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
@@ -93,7 +97,7 @@ class PhoneLineTests(SynchronousTestCase):
         """The examples hold every kind of packet, in both dialects where they differ."""
         found = {(type(packet), dialect) for _, packet, dialect in self.read}
         for kind in (Handshake, Chat, Pong):
-            for dialect in Dialect:
+            for dialect in UNSEALED:
                 self.assertIn((kind, dialect), found)
         self.assertIn((Unknown, Dialect.V32), found)
 
@@ -143,7 +147,7 @@ class SignatureTests(SynchronousTestCase):
         """The worked example is that of the chat packets, and anybody's Python agrees."""
         text, signature = (block.strip() for block in blocks(read("protocol.md"), "text"))
         chats = [p for p, _ in map(wire.decode_first, lines("phone")) if isinstance(p, Chat) and p.auth]
-        self.assertEqual(len(chats), len(Dialect))
+        self.assertEqual(len(chats), len(UNSEALED))
         for chat in chats:
             assert chat.auth is not None
             self.assertEqual(signed_text(chat.auth, SALT).decode(), text)
@@ -180,7 +184,7 @@ class RelayLineTests(SynchronousTestCase):
         """Each example is, byte for byte, what the relay writes."""
         replies = [
             wire.encode_reply(dialect, Reply(CLIENT, "Friends", "18000000000000001", part, "t"), 1752570000.0)
-            for dialect in Dialect
+            for dialect in UNSEALED
             for part in PARTS
         ]
         for line in lines("relay"):

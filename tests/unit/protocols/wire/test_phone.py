@@ -74,7 +74,7 @@ class RoundTripTests(SynchronousTestCase):
     def test_a_pong_tells_its_dialect(self, dialect: Dialect, sent: int, auth: Auth) -> None:
         """A signed pong can be the first line of a phone: its version tells the dialect."""
         signed = auth._replace(version=f"{dialect}.1")
-        for written in Dialect:
+        for written in (Dialect.V32, Dialect.V33):
             line = encode_pong(written, "bot", sent, None, signed)
             self.assertEqual(decode_first(line), (Pong(sent, None, signed), dialect))
 
