@@ -117,6 +117,12 @@ class Intake(Protocol):
     def started(self, job: Job) -> None:
         """A message that an earlier run may have started is given to its handler."""
 
+    def asks(self, job: Job) -> None:
+        """A message waits for somebody's answer: it leaves its account until it is charged again.
+
+        A journal remembers that it is not to be run again.
+        """
+
     def finish(self, job: Job) -> None:
         """A message is finished: it leaves its account."""
 
@@ -206,6 +212,12 @@ class MemoryIntake:
         if account.paused and not self._over(account, DRAINED):
             account.paused = False
             account.reader.start_reading()
+
+    def asks(self, job: Job) -> None:
+        """A message waits for somebody's answer: what follows it on its connection must get in."""
+        trace, self.trace = self.trace, None  # it has not ended
+        MemoryIntake.finish(self, job)
+        self.trace = trace
 
     def _blocks(self, account: Account) -> bool:  # noqa: ARG002 (for an intake that can be stopped)
         """Can nothing be accepted at all?  Asked while nothing is roomy."""
