@@ -188,8 +188,11 @@ class MemoryIntake:
         """Nobody counts deliveries in memory."""
 
     def leave(self, job: Job) -> None:
-        """A message is given up: it leaves its account, and is lost."""
+        """A message is given up: it leaves its account, and is lost unless its phone sends it again."""
+        account = job.account
+        ended, account.ended = account.ended, None
         self.finish(job)
+        account.ended = ended
 
     def finish(self, job: Job) -> None:
         """A message is finished: it leaves its account, whose reader may go on."""
@@ -200,6 +203,8 @@ class MemoryIntake:
         account.bytes -= job.size
         self._messages -= 1
         self._bytes -= job.size
+        if account.ended is not None:
+            account.ended(job.message.id)
         if account.paused and not self._over(account, DRAINED):
             account.paused = False
             account.reader.start_reading()
