@@ -55,9 +55,13 @@ class Sealed(Phone):
         self.send(data)
         return self
 
-    def chat(self, name: str, text: str, *, room: str = "room", age: float = 0.0, resent: bool = False) -> bytes:
+    def chat(
+        self, name: str, text: str, *, room: str = "room", age: float = 0.0, resent: bool = False
+    ) -> bytes:
         """A message of this id that is not sealed yet."""
-        chat = Chat(room, text, "Ada", f"channel-{room}", None, None, True, False, "1752570000000", None, name)
+        chat = Chat(
+            room, text, "Ada", f"channel-{room}", None, None, True, False, "1752570000000", None, name
+        )
         return v40.encode_chat_v40(chat, age_ms=int(age * 1000), resent=resent)
 
     # -- what it hears

@@ -171,7 +171,7 @@ class HandshakeTests(SealedTestCase):
 
 
 class PenaltyTests(SealedTestCase):
-    sections: ClassVar[Sections] = {"penalty": {"connects_per_minute": 3, "grace": None}}
+    sections: ClassVar[Sections] = {"penalty": {"connects_per_minute": 3, "grace": 0.0}}
 
     def test_too_often(self) -> None:
         """Who comes too often is told so in the clear, before anything is computed for it."""
@@ -230,8 +230,17 @@ class RotationTests(SealedTestCase):
         phone = self.sealed(secret=before).greet()
         self.successResultOf(self.keeper.retire(force=True))
         phone.tell(v40.encode_proof())
-        self.assertTrue(phone.closed)
+        self.assertClosed(phone, *UNPROVEN)
         self.assertEqual(phone.greetings, [])
+
+    def test_rotated_meanwhile(self) -> None:
+        """A secret that grows old between challenge and proof is known for an old one."""
+        phone = self.sealed(secret=self.secret).greet()
+        self.successResultOf(self.keeper.rotate())
+        phone.tell(v40.encode_proof())
+        self.assertEqual(phone.greetings, [(True, True)])
+        self.successResultOf(self.keeper.retire(force=True))
+        self.assertClosed(phone, CloseReason.OPERATOR)
 
 
 class FullTests(SealedTestCase):
