@@ -9,6 +9,7 @@ from twisted.internet.defer import execute
 
 from relaytw.messages import CloseReason, Status
 from relaytw.protocols.wire import v40_phone as v40
+from relaytw.protocols.wire.phone import HandshakeComplete
 from tests.unit.relay.harness import Sections
 from tests.unit.relay.sealed import SealedTestCase
 from tests.unit.relay.test_lookups import SlowTestCase
@@ -85,7 +86,7 @@ class HandshakeTests(SealedTestCase):
         self.assertOpen(phone)
         self.assertEqual((phone.errors, len(phone.greetings)), (["bad_line"], 1))
         phone.heard()
-        phone.packets.append(v40.HandshakeComplete(True, True, ""))  # it was welcomed before
+        phone.packets.append(HandshakeComplete(True, True, ""))  # it was welcomed before
         phone.send(phone.said[0])
         self.assertClosed(phone, CloseReason.BROKEN_SEAL, "no_auth")
 
