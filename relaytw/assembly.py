@@ -8,13 +8,14 @@ closed, then what waits to be written is written.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from random import Random, SystemRandom
 from typing import Any, TypeVar
 
 from twisted.application.service import IService
 from twisted.application.strports import service as listening_service
+from twisted.internet.asyncioreactor import AsyncioSelectorReactor
 from twisted.internet.error import CannotListenError
 from twisted.logger import Logger
 from twisted.web.server import Site
@@ -118,6 +119,9 @@ class _Reach:
     def reply(self, message: Message, answer: Answer) -> None:
         self.dispatcher.reply(message, answer)
 
+    def ask(self, message: Message, question: Answer, timeout: float) -> Awaitable[Message]:
+        return self.dispatcher.questions.ask(message, question, timeout)
+
     def busy(self) -> tuple[int, int]:
         return self.sessions.connections, self.dispatcher.lanes.waiting
 
@@ -218,10 +222,12 @@ class _Assembly:
             outbox=self.outbox,
             find=self.router.find, threads=self.threads, metrics=self.metrics,
             settings=DispatchSettings(
-                limits.processing_timeout, limits.cancel_grace, limits.drain_timeout, limits.consumers_max
+                limits.processing_timeout, limits.cancel_grace, limits.drain_timeout, limits.consumers_max,
+                config.bots.conversations, limits.replies_per_message,
             ),
             note_answer=message_wiring.answer_note(self.records.chat_log, loop_guard, now),
             may_hear=self.approvals.may_hear, preparer=self.preparer,
+            tasks=isinstance(reactor, AsyncioSelectorReactor),
         )  # fmt: skip
         self.acceptance = Acceptance(
             gate=self.gate, approvals=self.approvals, intake=self.intake, dispatcher=self.dispatcher,
@@ -264,6 +270,7 @@ class _Assembly:
             )  # fmt: skip
 
         self.records.forgetting.others += _forgetters(self.journal, self.dead_letters)
+        self.records.forgetting.left_alone = self.dispatcher.questions.end_with
         self.records.forgetting.others.append(self.conversations.forget)
 
     def _speak_unasked(self, in_thread: InThread | None) -> None:

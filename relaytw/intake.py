@@ -117,6 +117,12 @@ class Intake(Protocol):
     def started(self, job: Job) -> None:
         """A message that an earlier run may have started is given to its handler."""
 
+    def asks(self, job: Job) -> None:
+        """A message waits for somebody's answer: it leaves its account until it is charged again.
+
+        A journal remembers that it is not to be run again.
+        """
+
     def finish(self, job: Job) -> None:
         """A message is finished: it leaves its account."""
 
@@ -187,15 +193,15 @@ class MemoryIntake:
     def started(self, job: Job) -> None:
         """Nobody counts deliveries in memory."""
 
-    def leave(self, job: Job) -> None:
-        """A message is given up: it leaves its account, and is lost unless its phone sends it again."""
-        account = job.account
-        ended, account.ended = account.ended, None
-        self.finish(job)
-        account.ended = ended
-
     def finish(self, job: Job) -> None:
         """A message is finished: it leaves its account, whose reader may go on."""
+        account = job.account
+        if account.ended is not None:
+            account.ended(job.message.id)
+        MemoryIntake.leave(self, job)  # the quicker way, and never that of a journal
+
+    def leave(self, job: Job) -> None:
+        """A message is given up: it leaves its account, and is lost."""
         if self.trace is not None:
             self.trace(job)
         account = job.account
@@ -203,11 +209,15 @@ class MemoryIntake:
         account.bytes -= job.size
         self._messages -= 1
         self._bytes -= job.size
-        if account.ended is not None:
-            account.ended(job.message.id)
         if account.paused and not self._over(account, DRAINED):
             account.paused = False
             account.reader.start_reading()
+
+    def asks(self, job: Job) -> None:
+        """A message waits for somebody's answer: what follows it on its connection must get in."""
+        trace, self.trace = self.trace, None  # it has not ended
+        MemoryIntake.finish(self, job)
+        self.trace = trace
 
     def _blocks(self, account: Account) -> bool:  # noqa: ARG002 (for an intake that can be stopped)
         """Can nothing be accepted at all?  Asked while nothing is roomy."""

@@ -43,10 +43,7 @@ class Status(StrEnum):
     @property
     def refused(self) -> bool:
         """Is a device of this status turned away, rather than kept in restricted mode?"""
-        return self in _REFUSED
-
-
-_REFUSED = frozenset({Status.DENIED, Status.REVOKED, Status.BLOCKED})
+        return self in (Status.DENIED, Status.REVOKED, Status.BLOCKED)
 
 
 class ErrorCode(StrEnum):
@@ -123,8 +120,7 @@ class Handshake(NamedTuple):
 class Hello(NamedTuple):
     """A 4.0 phone's introduction.  It proves nothing either; the seal of the line after the challenge does.
 
-    `versions` are the major versions it speaks, `uuid` its installation, `nonce` 16 random bytes,
-    `resume` the id of the last reply that it has acknowledged.
+    `versions` are the major ones, `uuid` is its installation, `resume` the last reply it has acknowledged.
     """
 
     versions: tuple[int, ...]
@@ -299,11 +295,7 @@ Answer = str | Text | Media | Draft | Sequence[str | Text | Media | Draft] | Non
 
 @dataclass(frozen=True, slots=True)
 class PhoneInfo:
-    """A snapshot of a connected phone.
-
-    Times in seconds since the epoch, round trip in ms; pictures for it shall be `image_width` pixels
-    wide at most, and a line to it `line_bytes` long, where its dialect puts media into one.
-    """
+    """A connected phone: times in s since the epoch, round trip in ms, widest picture and longest line."""
 
     client: ClientKey
     dialect: Dialect
@@ -354,14 +346,14 @@ class Context(Protocol):
     def reply(self, message: Message, answer: Answer) -> None:
         """Send `answer` to the message's room now; ignored (and logged) once its handler is over."""
 
+    def ask(self, message: Message, question: Answer, timeout: float) -> Awaitable[Message]:
+        """What the message's sender says next, after `question`, within `timeout` seconds; else AskError."""
+
     def phone(self, client: ClientKey) -> PhoneInfo | None:
         """The phone of this client, or None if it is not connected."""
 
     def reload_settings(self, message: Message) -> Awaitable[Sequence[SettingChange] | None]:
-        """Read every bot's settings anew because this message asks for it: what has changed.
-
-        None if they cannot be read at the moment.
-        """
+        """Read every bot's settings anew because of this message: what has changed; None if they cannot."""
 
     def state(self, message: Message, *, of_room: bool) -> State:
         """What is remembered of the message's sender in its room, or of the room as a whole."""
@@ -374,7 +366,9 @@ class Message:
     `id` is the same for every delivery of the same message, `trace` follows it through the logs,
     `received_at` is in seconds since the epoch, `redelivered` says that an earlier delivery did
     not finish, `over` that its handler has ended, `chat_log` how much of its answers the chat log
-    gets, `said` how many replies it has got so far.  It carries the client's key, never a transport.
+    gets, `said` how many replies it has got so far, `heard` how many when somebody was last listened to;
+    `answers` is the message whose handler has asked for this one.  It carries the client's key, never a
+    transport.
     """
 
     id: str
@@ -394,6 +388,8 @@ class Message:
     over: bool = field(default=False, repr=False, compare=False)
     chat_log: str = field(default="metadata", repr=False, compare=False)
     said: int = field(default=0, repr=False, compare=False)
+    heard: int = field(default=0, repr=False, compare=False)
+    answers: Message | None = field(default=None, repr=False, compare=False)
     bot_turns: int = field(default=0, repr=False, compare=False)
 
     @property
@@ -404,6 +400,10 @@ class Message:
     def reply(self, answer: Answer) -> None:
         """Send `answer` to this message's room now, without ending the handler."""
         self.context.reply(self, answer)
+
+    def ask(self, question: Answer, timeout: float = 60) -> Awaitable[Message]:
+        """Send `question`: what the sender says next in the room.  Fails with AskError (AskTimeout, …)."""
+        return self.context.ask(self, question, timeout)
 
     def phone(self) -> PhoneInfo | None:
         """The phone this message came by, or None if it is not connected any more."""

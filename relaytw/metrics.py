@@ -50,7 +50,8 @@ class Metrics:
         "accepted", "answered", "approval_errors", "closes", "connects", "dead_letters", "decode",
         "duplicates", "errors", "failed", "finished", "journal_bad_records", "journal_errors",
         "late_answers", "lines", "lookups_unanswered", "loops", "muted", "outcomes", "overlong_texts",
-        "paused", "pauses", "pings", "pongs", "process", "redelivered", "replies_again", "replies_cut",
+        "paused", "pauses", "pings", "pongs", "process", "questions", "redelivered", "replies_again",
+        "replies_cut",
         "replies_dropped", "replies_renamed", "replies_sent", "restricted", "room_refused", "rows_dropped",
         "rows_refused", "rows_written", "send", "stalls", "state_bad_records", "state_errors", "takeovers",
         "timed_out", "unhandled", "unknown_events", "wait", "webhook_calls", "webhook_failures",
@@ -90,6 +91,7 @@ class Metrics:
         self.answered = 0
         self.stalls = 0
         self.pauses = 0
+        self.questions: Counter[str] = Counter()
         self.replies_sent = 0
         self.replies_again = 0
         self.replies_cut = 0

@@ -23,6 +23,7 @@ _LABELS: dict[str, tuple[str, tuple[str, ...]]] = {
     "errors": ("code", tuple(ErrorCode)),
     "dead_letters": ("reason", ("max_deliveries", "too_old", "unreadable")),
     "outcomes": ("outcome", tuple(one for one in Outcome if one is not Outcome.WAITING)),
+    "questions": ("end", ("answered", "timed_out", "replaced", "refused", "ended", "expired")),
     "replies_dropped": ("reason", ()),
     "webhook_failures": (
         "reason",
@@ -59,6 +60,7 @@ _COUNTED = {
     "pings": "Pings sent.",
     "pongs": "Pongs received.",
     "process": "Seconds from the start of a handler to its end.",
+    "questions": "Questions that handlers have asked in chats, by what became of them.",
     "redelivered": "Messages given to their handler again after a restart.",
     "replies_again": "Replies written to phones that acknowledge, and those that had been written before.",
     "replies_cut": "Replies cut to the longest text a phone takes.",

@@ -10,9 +10,24 @@ return f"Hello {name}!"
 """
 
 from relaytw.bots.arguments import Range
+from relaytw.bots.asking import AskEnded, AskError, AskRefused, AskReplaced, AskTimeout
 from relaytw.bots.bot import Bot
 from relaytw.bots.media import Image, Media
 from relaytw.errors import StateFull
 from relaytw.messages import Message, State, Text
 
-__all__ = ["Bot", "Image", "Media", "Message", "Range", "State", "StateFull", "Text"]
+__all__ = [
+    "AskEnded",
+    "AskError",
+    "AskRefused",
+    "AskReplaced",
+    "AskTimeout",
+    "Bot",
+    "Image",
+    "Media",
+    "Message",
+    "Range",
+    "State",
+    "StateFull",
+    "Text",
+]

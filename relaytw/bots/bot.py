@@ -24,6 +24,7 @@ class Command:
     signature: Signature
     admin: bool
     blocking: bool
+    ordered: bool = False
 
     @property
     def usage(self) -> str:
@@ -53,6 +54,7 @@ class Listener:
 
     handler: Handler
     blocking: bool
+    ordered: bool = False
 
     def __call__(self, message: Message) -> object:
         """Call the handler."""
@@ -63,42 +65,48 @@ class Listener:
 class Bot:
     """Handlers for the bots of these names; without names, for every bot.
 
-    With `admin` its chat users are told when a handler of it fails.
+    With `admin` its chat users are told when a handler of it fails; with `ordered` all its handlers are
+    ordered.
     """
 
     names: tuple[str, ...] = ()
     admin: bool = False
+    ordered: bool = False
     commands: list[Command] = field(default_factory=list)
     listeners: list[Listener] = field(default_factory=list)
 
-    def __init__(self, *names: str, admin: bool = False) -> None:
+    def __init__(self, *names: str, admin: bool = False, ordered: bool = False) -> None:
         self.names = names
         self.admin = admin
+        self.ordered = ordered
         self.commands = []
         self.listeners = []
 
-    def command(self, prefix: str, *, admin: bool = False, blocking: bool = False) -> Callable[[H], H]:
+    def command(
+        self, prefix: str, *, admin: bool = False, blocking: bool = False, ordered: bool = False
+    ) -> Callable[[H], H]:
         """Call the decorated handler for messages that begin with `prefix` as a whole word.
 
-        `admin` commands are for `auth.admins` alone; `blocking` ones run in a thread.  Raises
-        TypeError for a signature that cannot be read from a message, ValueError for a bad prefix.
+        `admin` commands are for `auth.admins` alone; `blocking` ones run in a thread; of the `ordered`
+        ones, one is at work at a time in each room.  Raises TypeError for a signature that cannot be read
+        from a message, ValueError for a bad prefix.
         """
         if not prefix.strip() or prefix != prefix.strip():
             raise ValueError(f"a command's prefix is a word or several, not {prefix!r}")
 
         def register(handler: H) -> H:
             _check(handler, blocking)
-            self.commands.append(Command(prefix, handler, Signature(handler), admin, blocking))
+            self.commands.append(Command(prefix, handler, Signature(handler), admin, blocking, ordered))
             return handler
 
         return register
 
-    def message(self, handler: H | None = None, *, blocking: bool = False) -> Any:
+    def message(self, handler: H | None = None, *, blocking: bool = False, ordered: bool = False) -> Any:
         """Call the decorated handler for every message that no command took."""
 
         def register(handler: H) -> H:
             _check(handler, blocking)
-            self.listeners.append(Listener(handler, blocking))
+            self.listeners.append(Listener(handler, blocking, ordered))
             return handler
 
         return register(handler) if handler is not None else register

@@ -18,12 +18,16 @@ DIRECTIVE_CHARS = 30
 
 
 class Invocation(NamedTuple):
-    """A handler to be called: `blocking` in a thread; `tell_errors` says its failures in the chat."""
+    """A handler to be called: `blocking` in a thread; `tell_errors` says its failures in the chat.
+
+    Of the `ordered` ones of a room one is at work at a time.
+    """
 
     name: str
     call: Callable[[Message], object]
     blocking: bool
     tell_errors: bool
+    ordered: bool = False
 
 
 class _Routes(NamedTuple):
@@ -106,4 +110,4 @@ def _any_of(prefixes: Iterable[str]) -> re.Pattern[str]:
 def _invocation(bot: Bot, target: Command | Listener) -> Invocation:
     handler = target.handler
     name = f"{handler.__module__}.{getattr(handler, '__qualname__', repr(handler))}"
-    return Invocation(name, target, target.blocking, bot.admin)
+    return Invocation(name, target, target.blocking, bot.admin, bot.ordered or target.ordered)

@@ -170,6 +170,7 @@ class LimitsConfig(Section):
     blocking_per_bot: Count = 4
     processing_timeout: Seconds = 300.0
     cancel_grace: Seconds = 5.0
+    replies_per_message: Count = 100
     outbox_per_client: Count = 1000
     outbox_bytes: Count = 1_048_576
     outbox_ttl: Seconds = 300.0
@@ -341,6 +342,7 @@ class BotsConfig(Section):
     """`[bots]`."""
 
     load: tuple[str, ...] = ("relaytw.bots.builtin",)
+    conversations: Count = 1000
     webhook: Annotated[str, AfterValidator(_web_address)] = ""
     webhook_secret: str = ""
     webhook_secret_file: str = ""

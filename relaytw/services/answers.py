@@ -14,12 +14,14 @@ from twisted.python.failure import Failure
 
 from relaytw import texts
 from relaytw.bots.answers import parts
+from relaytw.bots.asking import AskError
 from relaytw.bots.router import Invocation
 from relaytw.errors import BadMedia
 from relaytw.messages import Answer, ClientKey, Message, Outcome, Part, Reply, ReplyKind, Text
 from relaytw.metrics import Metrics
 from relaytw.outbox import Outbox
 from relaytw.services.preparing import Parcels, Parts, Preparer
+from relaytw.services.tasks import advice
 
 #: Is told of every answer that is sent.
 AnswerNote = Callable[[Message, Sequence[Part]], None]
@@ -28,7 +30,10 @@ MayHear = Callable[[ClientKey, str], bool]
 
 
 class Answers:
-    """Turns answers into replies.  Made in the reactor's thread, to which blocking handlers are led back."""
+    """Turns answers into replies, at most `limit` to what was said last.
+
+    Made in the reactor's thread, to which blocking handlers are led back.
+    """
 
     def __init__(
         self,
@@ -38,12 +43,14 @@ class Answers:
         note: AnswerNote,
         may_hear: MayHear,
         preparer: Preparer | None = None,
+        limit: int = 100,
     ) -> None:
         self._clock = clock
         self._outbox = outbox
         self._metrics = metrics
         self._note = note
         self._may_hear = may_hear
+        self._limit = limit
         self.parcels = Parcels(preparer, self.send) if preparer is not None else None
         self._thread = get_ident()
         self._log = Logger(namespace="relaytw.dispatch")
@@ -65,6 +72,8 @@ class Answers:
             # A blocking handler speaks in its thread; the outbox is the reactor's alone.
             cast("IReactorFromThreads", self._clock).callFromThread(self.reply, message, parts(answer))
             return
+        if message.over and message.answers is not None:
+            message = message.answers  # what a handler has asked for is part of what it is at work on
         if message.over:
             self._metrics.late_answers += 1
             self._log.warn(
@@ -78,9 +87,15 @@ class Answers:
     def report_failure(
         self, message: Message, invocation: Invocation, failure: Failure, *, cancelled: bool
     ) -> None:
-        """Say that a handler failed: in the log, and in the chat where its bot wants that."""
-        text = texts.HANDLER_FAILED
-        if cancelled and failure.check(CancelledError, asyncio.CancelledError):
+        """Say that a handler failed: in the log, and in the chat where its bot wants that.
+
+        One that has got no answer has not failed; the chat is told what became of its question.
+        """
+        text, error, tell = texts.HANDLER_FAILED, failure.value, invocation.tell_errors
+        if isinstance(error, AskError) and type(error) is not AskError:
+            self._log.info("handler {handler} got no answer: {why}", handler=invocation.name, why=error)
+            text, tell = error.told or "", True
+        elif cancelled and failure.check(CancelledError, asyncio.CancelledError):
             self._forget(message)
             text = texts.HANDLER_TIMED_OUT
         elif failure.check(BadMedia):
@@ -95,15 +110,17 @@ class Answers:
             )
         else:
             self._metrics.failed += 1
+            todo = advice(failure.value)
             self._log.failure(
-                "handler {handler} failed",
+                "handler {handler} failed" + (": {todo}" if todo else ""),
                 failure,
                 LogLevel.error,
+                todo=todo,
                 handler=invocation.name,
                 trace=message.trace,
                 client=message.client,
             )
-        if invocation.tell_errors:
+        if tell and text:
             self._say(message, parts(text))
         if self.parcels:
             self.parcels.leave(message)
@@ -144,6 +161,10 @@ class Answers:
             return
         name, index = message.id, message.said
         message.said = index + len(answer)
+        if message.said > message.heard + self._limit:
+            answer = self._cut(message, answer, message.heard + self._limit - index)
+        if not answer:
+            return
         if len(answer) == 1:
             replies: Sequence[Reply] = (
                 Reply(client, room, channel, answer[0], trace, ReplyKind.RESPONSE, f"{name}/{index}"),
@@ -159,3 +180,20 @@ class Answers:
         if replies:
             self._outbox.send(replies)
         self._note(message, answer)
+
+    def may_hear(self, message: Message) -> bool:
+        """May the room of this message be told anything?"""
+        return self._may_hear(message.client, message.channel_id or message.room)
+
+    def _cut(self, message: Message, answer: Sequence[Part], left: int) -> Sequence[Part]:
+        """What may still be sent of an answer; the log hears of the first that may not."""
+        kept = answer[: max(0, left)]
+        if left >= 0:
+            self._log.warn(
+                "a handler gives more than {limit} replies to one message; the others are dropped",
+                limit=self._limit, trace=message.trace, client=message.client,
+            )  # fmt: skip
+        dropped = len(answer) - len(kept)
+        self._metrics.replies_dropped["too_many"] += dropped
+        self._metrics.outcomes[Outcome.FAILED] += dropped
+        return kept

@@ -7,7 +7,6 @@ reactor has its turn in between.  No watchdog restarts anything: slow work is no
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,43 +26,36 @@ from relaytw.metrics import Metrics
 from relaytw.outbox import Outbox
 from relaytw.services.answers import AnswerNote, Answers, MayHear
 from relaytw.services.deadlines import Deadlines
+from relaytw.services.parking import Parking
 from relaytw.services.preparing import Preparer
+from relaytw.services.questions import Questions
+from relaytw.services.runs import Run
+from relaytw.services.stalls import STALL, Stalls
 from relaytw.services.steps import resume, run_first_step
+from relaytw.services.tasks import call, go_on
 from relaytw.services.threads import BlockingPool
 
 #: Messages started before the reactor has its turn.
 SLICE = 100
-#: A handler's step longer than this many seconds stalls everybody and is logged.
-STALL = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class DispatchSettings:
-    """Seconds, and the number that the consumers may grow to."""
+    """Seconds, and numbers: that the consumers may grow to, of open questions, of replies to one message."""
 
     processing_timeout: float = 300.0
     cancel_grace: float = 5.0
     drain_timeout: float = 30.0
     consumers_max: int = 31
-
-
-class Run:
-    """A message whose handler has not ended in its first step."""
-
-    __slots__ = ("cancelled", "invocation", "job", "lane", "started", "thread", "work")
-
-    def __init__(self, lane: Lane[Job], job: Job, invocation: Invocation, started: float) -> None:
-        self.lane = lane
-        self.job = job
-        self.invocation = invocation
-        self.started = started
-        self.work: Deferred[object] | None = None
-        self.thread = False
-        self.cancelled = False
+    conversations: int = 1000
+    replies_per_message: int = 100
 
 
 class Dispatcher(Service):
-    """Gives consumers to messages; `find` names the handler of a message, None if nobody wants it."""
+    """Gives consumers to messages; `find` names the handler of a message, None if nobody wants it.
+
+    With `tasks` an asyncio loop runs, and coroutines are its tasks.
+    """
 
     name = "dispatcher"
 
@@ -81,11 +73,14 @@ class Dispatcher(Service):
         note_answer: AnswerNote = lambda _message, _parts: None,
         may_hear: MayHear = lambda _client, _room: True,
         preparer: Preparer | None = None,
+        tasks: bool = False,
     ) -> None:
         self.lanes = lanes
         self._clock = clock
         self._intake = intake
-        self._answers = Answers(clock, outbox, metrics, note_answer, may_hear, preparer)
+        self._answers = Answers(
+            clock, outbox, metrics, note_answer, may_hear, preparer, settings.replies_per_message
+        )
         self._find = find
         self._threads = threads
         self._metrics = metrics
@@ -96,7 +91,15 @@ class Dispatcher(Service):
         self._cooperator = Cooperator(
             terminationPredicateFactory=lambda: lambda: True, scheduler=lambda f: clock.callLater(0, f)
         )
-        self._threadless: dict[str, deque[LaneKey]] = {}
+        self._parking = Parking(lanes, threads)
+        self.questions = Questions(
+            clock=clock, lanes=lanes, intake=intake, answers=self._answers, deadlines=self._deadlines,
+            metrics=metrics, limit=settings.conversations, release=self._release, regain=self._parking.begun,
+            pump=self.pump,
+        )  # fmt: skip
+        self._stalls = Stalls(clock, metrics)
+        self._call = call if tasks else run_first_step
+        self._resume = go_on if tasks else resume
         self._bursting = False
         self._pumping = False
         self._abandoning = False
@@ -105,10 +108,11 @@ class Dispatcher(Service):
     # -- the stages before
 
     def submit(self, jobs: Sequence[Job]) -> None:
-        """Put accepted messages into their lanes; `pump` starts them."""
-        lanes = self.lanes
+        """Put accepted messages into their lanes, those that handlers wait for aside; `pump` starts them."""
+        lanes, questions = self.lanes, self.questions
         for job in jobs:
-            lanes.put(job.lane, job)
+            if not (questions.open and questions.takes(job)):
+                lanes.put(job.lane, job)
 
     def hold(self, lane: LaneKey) -> None:
         """Start nothing in this room until it is known whether it may talk."""
@@ -128,7 +132,9 @@ class Dispatcher(Service):
         """Finish what waits in this room without running it; how many messages that were."""
         jobs = self.lanes.clear(lane)
         for job in jobs:
-            if job.message.redelivered and not known:
+            if job.started_at is not None:
+                self.questions.dropped(job, known=known)
+            elif job.message.redelivered and not known:
                 self._intake.leave(job)
             else:
                 self._intake.finish(job)
@@ -137,8 +143,9 @@ class Dispatcher(Service):
     def run(self, jobs: Sequence[Job]) -> None:
         """Start at once what need not wait for anything; only the rest goes through its lane."""
         lanes = self.lanes
-        if self._pumping or self._bursting or self._stopping is not None:
+        if self._pumping or self._bursting or self._stopping is not None or self.questions.open:
             self.submit(jobs)
+            self.pump()
             return
         self._pumping, now = True, self._clock.seconds()
         try:
@@ -168,6 +175,7 @@ class Dispatcher(Service):
         """Start nothing more; fires when the running handlers have ended, or been cancelled in time."""
         super().stopService()
         done = self._stopping = Deferred()
+        self.questions.stop()
         if not self.lanes.running:
             self._stopped()
             return done
@@ -230,9 +238,12 @@ class Dispatcher(Service):
         # More consumers help only where those at work wait for something; threads are at work.
         return self._threads.at_work < self.lanes.running
 
-    def _start(self, lane: Lane[Job], job: Job, started: float) -> float:
+    def _start(self, lane: Lane[Job], job: Job, started: float) -> float:  # noqa: C901 (every message comes by)
         """Start a message's handler; when its first step was over."""
         message = job.message
+        if job.started_at is not None:
+            self._take_up(lane, job)
+            return started
         try:
             invocation = self._find(message)
         except Exception:
@@ -244,10 +255,7 @@ class Dispatcher(Service):
             self._metrics.unhandled += 1
             self._free(lane, job)
             return started
-        if invocation.blocking and not self._threads.has_room(message.bot):
-            # Its permits go to others meanwhile, as for whatever waits.
-            self._threadless.setdefault(message.bot, deque()).append(lane.key)
-            self.lanes.park(lane, job)
+        if (invocation.blocking or invocation.ordered) and self._parking.parks(lane, job, invocation):
             return started
         job.started_at = started
         self._metrics.wait.observe(started - job.accepted_at)
@@ -257,7 +265,7 @@ class Dispatcher(Service):
             self._start_thread(Run(lane, job, invocation, started))
             return started
         try:
-            suspended, result = run_first_step(invocation.call, message)
+            suspended, result = self._call(invocation.call, message)
             if suspended is None and (result is not None or self._answers.parcels):
                 suspended = self._answers.give(message, result)
         except BaseException:  # a Deferred would catch SystemExit too, and asyncio's CancelledError
@@ -265,7 +273,7 @@ class Dispatcher(Service):
             suspended = None
         ended = self._clock.seconds()
         if ended - started > STALL:
-            self._note_stall(message, invocation, ended - started)
+            self._stalls.note(message, invocation, ended - started)
         if suspended is None:
             message.over = True
             self._metrics.process.observe(ended - started)
@@ -273,11 +281,21 @@ class Dispatcher(Service):
         else:
             run = Run(lane, job, invocation, started)
             self._deadlines.add(run)
-            self._wait_for(run, resume(suspended, result, self._stall_of(run), self._clock))
+            self._parking.begun(run)
+            self.questions.began(run)
+            self._wait_for(run, self._resume(suspended, result, self._stalls.of(run), self._clock))
         return ended
+
+    def _take_up(self, lane: Lane[Job], job: Job) -> None:
+        """Let a handler go on that has asked somebody something."""
+        run = self.questions.returning(job)
+        waits = run is not None and self._parking.parks(lane, job, run.invocation)
+        if not waits and not self.questions.returns(lane, job):
+            self.lanes.done(lane)
 
     def _start_thread(self, run: Run) -> None:
         run.thread = True
+        self._parking.begun(run)
         message = run.job.message
 
         def begun() -> None:
@@ -285,16 +303,6 @@ class Dispatcher(Service):
             self._deadlines.add(run)
 
         self._wait_for(run, self._threads.run(message.bot, lambda: run.invocation.call(message), begun))
-
-    def _give_thread(self) -> None:
-        """A thread has become free: of each bot that may have it, the lane that waited longest goes on."""
-        for bot, lanes in list(self._threadless.items()):
-            if self._threads.has_room(bot):
-                # One whose messages were dropped meanwhile has no use for it.
-                while lanes and not self.lanes.unpark(lanes.popleft()):
-                    pass
-                if not lanes:
-                    del self._threadless[bot]
 
     def _wait_for(self, run: Run, work: Deferred[Any]) -> None:
         run.work = work
@@ -314,9 +322,9 @@ class Dispatcher(Service):
             return
         self._forget(run)
         if not message.over:
-            self._close(run.lane, run.job, self._clock.seconds() - run.started)
+            self._close(run)
         elif run.thread:
-            self._free(run.lane, run.job)
+            self._end(run)
         self.pump()
 
     def _wait_for_media(self, run: Run, media: Deferred[None]) -> None:
@@ -326,37 +334,50 @@ class Dispatcher(Service):
         if run.cancelled:
             media.cancel()
         if thread:
-            self._give_thread()
+            self._parking.give_thread()
             self.pump()
 
     def _broke(self, failure: Failure, run: Run) -> None:
         self._forget(run)
         if not run.job.message.over:
             self._answers.report_failure(run.job.message, run.invocation, failure, cancelled=run.cancelled)
-            self._close(run.lane, run.job, self._clock.seconds() - run.started, given_up=self._abandoning)
+            self._close(run, given_up=self._abandoning)
         elif run.thread:
-            self._free(run.lane, run.job)
+            self._end(run)
         self.pump()
 
-    def _close(self, lane: Lane[Job], job: Job, seconds: float, *, given_up: bool = False) -> None:
-        job.message.over = True
-        self._metrics.process.observe(seconds)
-        self._free(lane, job, given_up=given_up)
+    def _close(self, run: Run, *, given_up: bool = False) -> None:
+        run.job.message.over = True
+        self._metrics.process.observe(self._clock.seconds() - run.started)
+        self._end(run, given_up=given_up)
 
-    def _free(self, lane: Lane[Job], job: Job, *, given_up: bool = False) -> None:
+    def _end(self, run: Run, *, given_up: bool = False) -> None:
         self._metrics.finished += 1
         if given_up:
-            self._intake.leave(job)
+            self._intake.leave(run.job)
         else:
-            self._intake.finish(job)
-        self.lanes.done(lane)
+            self._intake.finish(run.job)
+        self._release(run)
         if self._stopping is not None and not self.lanes.running:
             self._stopped()
 
+    def _free(self, lane: Lane[Job], job: Job) -> None:
+        self._metrics.finished += 1
+        self._intake.finish(job)
+        self.lanes.done(lane)
+
+    def _release(self, run: Run) -> None:
+        """Give the permits of a run to others."""
+        lane, run.lane = run.lane, None
+        if lane is not None:
+            self._parking.ended(run, lane)
+            self.lanes.done(lane)
+
     def _forget(self, run: Run) -> None:
+        self.questions.over(run)
         run.work = None  # it knows the run: a circle that only the collector would open
         if run.thread:
-            self._give_thread()
+            self._parking.give_thread()
         self._deadlines.discard(run)
         self._graces.discard(run)
 
@@ -383,29 +404,8 @@ class Dispatcher(Service):
         self._metrics.failed += 1
         self._answers.report_abandoned(run.job.message, run.invocation)
         if not run.thread:
-            self._free(run.lane, run.job)
+            self._end(run)
             self.pump()
-
-    def _stall_of(self, run: Run) -> Callable[[Callable[[Any], object], object], object]:
-        def timed(step: Callable[[Any], object], value: object) -> object:
-            before = self._clock.seconds()
-            try:
-                return step(value)
-            finally:
-                seconds = self._clock.seconds() - before
-                if seconds > STALL:
-                    self._note_stall(run.job.message, run.invocation, seconds)
-
-        return timed
-
-    def _note_stall(self, message: Message, invocation: Invocation, seconds: float) -> None:
-        self._metrics.stalls += 1
-        self._log.warn(
-            "handler {handler} kept the reactor for {seconds:.1f} s; declare it blocking",
-            handler=invocation.name,
-            seconds=seconds,
-            trace=message.trace,
-        )
 
     # -- answers
 

@@ -33,6 +33,8 @@ class Forgetting:
         note: Callable[[str, str], None],
     ) -> None:  # fmt: skip
         self.others: list[Forgetter] = []
+        #: Nobody waits any more for what this person says.
+        self.left_alone: Callable[[str], None] = lambda _user_hash: None
         self._database = database
         self._writer = writer
         self._wall = wall
@@ -44,6 +46,7 @@ class Forgetting:
 
         To be asked again while there is more.
         """
+        self.left_alone(user_hash)
         # What is to be deleted from the tables must be in them.
         await self._writer.flushed()
         questions, answers, more = 0, 0, True

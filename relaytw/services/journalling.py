@@ -105,6 +105,12 @@ class JournalIntake(MemoryIntake):
         if job.number:
             self._journal.started(job.number)
 
+    def asks(self, job: Job) -> None:
+        """A message waits for somebody's answer, and is not to be run again in another run."""
+        if job.number:
+            self._journal.asked(job.number)
+        super().asks(job)
+
     def finish(self, job: Job) -> None:
         """A message is finished: it leaves its account, and soon the journal."""
         if job.number:
@@ -113,7 +119,7 @@ class JournalIntake(MemoryIntake):
 
     def leave(self, job: Job) -> None:
         """A message is given up: it leaves its account, but the journal keeps it for another run."""
-        super().finish(job)
+        super().leave(job)
 
     # -- inside
 

@@ -119,6 +119,7 @@ class Applier:
             for key, _, _ in self._dispatcher.lanes.snapshot()
             if (key.bot, key.device) == (bot, device) and room_id in (None, key.room)
         ]
+        self._dispatcher.questions.end_of(client, room_id)
         dropped = sum(map(self._dispatcher.drop, waiting))
         if room_id is None:
             self._metrics.restricted += dropped
@@ -139,6 +140,7 @@ class Applier:
         if old.line_bytes != new.line_bytes:
             self._roster.settings_changed(bot)
         if new.paused and not old.paused:
+            self._dispatcher.questions.end_of_bot(bot)
             keys = [key for key, _, _ in lanes.snapshot() if key.bot == bot]
             self._metrics.paused += sum(map(self._dispatcher.drop, keys))
         self._dispatcher.pump()
@@ -151,5 +153,6 @@ class Applier:
         key, lanes = self._settings.note(room), self._dispatcher.lanes
         lanes.resize_room(key, self._settings.width_of(key))
         if room.settings.muted:
+            self._dispatcher.questions.end_of(room.client, room.room_id)
             self._metrics.muted += self._dispatcher.drop(key)
         self._dispatcher.pump()

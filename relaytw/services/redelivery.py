@@ -33,7 +33,7 @@ from relaytw.services.journalling import Dispatch, JournalIntake
 from relaytw.store.database import Transactions
 from relaytw.store.dead_letters import DeadLetter
 from relaytw.store.journal import Journal
-from relaytw.store.records import Accepted, Waits
+from relaytw.store.records import ASKED, Accepted, Waits
 from relaytw.store.shelf import Unfinished, unfinished
 
 #: Messages read in one turn, and of one room at a time.
@@ -130,7 +130,7 @@ class Redelivery(Service):
         """Put replies back into the outbox and begin to feed; before the first phone is heard."""
         super().startService()
         messages = self._journal.found.unfinished
-        self._restore_replies({message.trace for message in messages})
+        self._restore_replies({message.trace for message in messages if message.deliveries != ASKED})
         self._intake.expect(len(messages), sum(message.size for message in messages))
         for message in messages:
             key = LaneKey(*message.client, message.room)
@@ -319,7 +319,7 @@ class Redelivery(Service):
             packet = None
         if not isinstance(packet, Chat):
             self._give_up(accepted, "unreadable", "")
-        elif accepted.deliveries >= self._settings.max_deliveries:
+        elif self._settings.max_deliveries <= accepted.deliveries != ASKED:
             self._give_up(accepted, "max_deliveries", packet.text)
         elif self._now() - accepted.received_at > self._settings.max_age:
             self._give_up(accepted, "too_old", packet.text)
@@ -327,6 +327,9 @@ class Redelivery(Service):
             job = self._acceptance.again(accepted, packet, room.account, self._clock.seconds())
             if job is None:
                 self._intake.dispose(accepted.number, len(accepted.line))
+            elif accepted.deliveries == ASKED:
+                # What it was told is finished and cannot be had again: neither can it run again.
+                self._dispatcher.questions.expire(job)
             return job
         return None
 

@@ -2,7 +2,7 @@
 
 Most handlers answer without waiting for anything.  Making a Deferred and a cancellation for each
 of them would be half the price of a message, so every step is done by hand.  What suspends may wait
-for Deferreds, and where an asyncio loop runs for its futures too.
+for Deferreds; under an asyncio loop handlers are run by `relaytw.services.tasks`.
 """
 
 from __future__ import annotations
@@ -11,13 +11,15 @@ from collections.abc import Callable, Coroutine
 from types import CoroutineType
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
 from relaytw.messages import Message
 
+#: What to do for a handler that wants asyncio.
+ADVICE = "start the relay with `twistd --reactor=asyncio`"
 Suspended = Coroutine[Any, Any, object] | Deferred[object]
 #: Runs one step of a handler, a function and what it is called with; whoever passes it may measure it.
 Timed = Callable[[Callable[[Any], object], object], object]
@@ -72,9 +74,9 @@ class _Rest(Deferred[object]):
     def wait_for(self, awaited: Any) -> None:
         """Go on when this has fired."""
         if getattr(awaited, "_asyncio_future_blocking", False):
-            # How a future tells whoever runs the coroutine that it is awaited; asyncio's tasks do the same.
+            # How a future tells whoever runs the coroutine that it is awaited.  No loop of ours fires it.
             awaited._asyncio_future_blocking = False  # noqa: SLF001
-            awaited = Deferred.fromFuture(awaited)
+            awaited = fail(RuntimeError(f"an asyncio future cannot be awaited: {ADVICE}"))
         elif getattr(awaited, "addCallbacks", None) is None:
             # A bare yield, as of asyncio.sleep(0), wants others to have their turn.
             awaited = deferLater(self._clock, 0)

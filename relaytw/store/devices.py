@@ -30,9 +30,11 @@ _CHUNK = 100
 _PAGE = 200
 
 _c = devices.c
+#: 0 where pictures for the device shall stay as wide as they are.
+_WIDTH = _c.image_resize_width * _c.image_resize_enabled
 _COLUMNS = (
     _c.id, _c.bot_name, _c.device_id, _c.status, _c.device_uuid, _c.rejection_reason, _c.ip_address,
-    _c.client_type, _c.client_version, _c.max_message_size, _c.image_resize_width, _c.created_at,
+    _c.client_type, _c.client_version, _c.max_message_size, _WIDTH, _c.created_at,
     _c.updated_at,
 )  # fmt: skip
 _ROW = select(*_COLUMNS)
@@ -340,7 +342,8 @@ def _stored(row: tuple[Any, ...]) -> StoredDevice:
     return StoredDevice(
         number, ClientKey(bot or "", device or ""), word, uuid or None, reason or None, address, kind,
         version,
-        _number(line_bytes, _USUAL_LINE_BYTES), _number(width, _USUAL_WIDTH), created, updated,
+        _number(line_bytes, _USUAL_LINE_BYTES), 0 if width == 0 else _number(width, _USUAL_WIDTH),
+        created, updated,
     )  # fmt: skip
 
 

@@ -25,7 +25,16 @@ from relaytw.messages import ClientKey, Reply
 from relaytw.metrics import Metrics
 from relaytw.store.endings import Ending, Endings, Witness
 from relaytw.store.erasing import SaidBy, erase
-from relaytw.store.records import HEAD_SIZE, Accepted, Kind, Message, decode, encode_started, encode_waits
+from relaytw.store.records import (
+    ASKED,
+    HEAD_SIZE,
+    Accepted,
+    Kind,
+    Message,
+    decode,
+    encode_started,
+    encode_waits,
+)
 from relaytw.store.records import Record as StoredRecord
 from relaytw.store.segments import Place, Segment
 from relaytw.store.shelf import Found, JournalRow, SegmentRow, Shelf
@@ -186,8 +195,14 @@ class Journal(Service):
 
     def started(self, number: int) -> None:
         """A message that an earlier run may have started is given to its handler again."""
+        self._note(number, min(ASKED - 1, self._shelf.deliveries.get(number, 1) + 1))
+
+    def asked(self, number: int) -> None:
+        """A message's handler asks something: whatever happens, it is not to be run again."""
+        self._note(number, ASKED)
+
+    def _note(self, number: int, count: int) -> None:
         shelf = self._shelf
-        count = min(255, shelf.deliveries.get(number, 1) + 1)
         shelf.deliveries[number] = count
         try:
             shelf.write_record(Kind.STARTED, encode_started(number, count))

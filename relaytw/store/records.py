@@ -50,6 +50,10 @@ class Kind(IntEnum):
     WAITS = 4
 
 
+#: In place of a number of deliveries: the handler has asked somebody something, and cannot be run again.
+ASKED = 255
+
+
 class BadRecord(ValueError):
     """The payload of a record is not what its kind has."""
 

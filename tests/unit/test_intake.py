@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Any
 
 from hypothesis import given
@@ -20,6 +20,9 @@ class NoContext:
     """Messages that nobody handles need nothing of the relay."""
 
     def reply(self, message: Message, answer: Answer) -> None:
+        raise NotImplementedError
+
+    def ask(self, message: Message, question: Answer, timeout: float) -> Awaitable[Message]:
         raise NotImplementedError
 
     def phone(self, client: ClientKey) -> PhoneInfo | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Any
 
 from relaytw.messages import Answer, ClientKey, Message, PhoneInfo, SettingChange, State
@@ -21,6 +21,9 @@ class Room:
 
     def reply(self, message: Message, answer: Answer) -> None:
         self.said.append(answer)
+
+    def ask(self, message: Message, question: Answer, timeout: float) -> Awaitable[Message]:
+        raise NotImplementedError
 
     def phone(self, client: ClientKey) -> PhoneInfo | None:
         return self._phone if client == PHONE else None

@@ -49,7 +49,7 @@ class AckTests(SealedJournalTestCase):
         self.assertEqual((self.heard_texts(), phone.acks), (["say 0", "say 1", "say 2"], []))
         disk.sync()
         self.assertEqual(phone.acks, ["a-0", "a-1", "a-2"])
-        self.assertEqual(sum(isinstance(packet, v40.Ack) for packet in phone.packets), 1)
+        self.assertEqual(phone.events("ack"), 1)
 
     def test_sync_fails(self) -> None:
         """What the disk could not sync is written anew, run once, and acknowledged when that is safe."""
@@ -117,7 +117,7 @@ class AckTests(SealedJournalTestCase):
 
     def test_not_run(self) -> None:
         """What is not run, because bot or room is silent or not approved, is acknowledged all the same."""
-        self.set_room(Status.DENIED, room="channel-closed")
+        self.set_room(Status.DENIED, room="closed")
         phone = self.sealed().on()
         phone.tell(phone.chat("a-1", "say", room="closed"))
         self.assertEqual((phone.acks, self.heard_texts()), (["a-1"], []))
@@ -264,7 +264,7 @@ class RestartTests(SealedJournalTestCase):
         self.assertEqual([message.id for message in self.messages], ["a-1", "a-3"])
         self.assertEqual(phone.acks, ["a-1", "a-2", "a-3"])
         self.let_go("answer")
-        self.assertEqual(phone.pushed, [("a-1/0", "answer"), ("a-3/0", "answer")])
+        self.assertEqual(phone.replies, [("a-1/0", "answer"), ("a-3/0", "answer")])
         self.settle(phone)
 
     def test_replies(self) -> None:
@@ -272,18 +272,18 @@ class RestartTests(SealedJournalTestCase):
         phone = self.sealed().on()
         phone.tell(phone.chat("a-1", "# echo 1"), phone.chat("a-2", "# echo 2"))
         expected = [("a-1/0", "에코: 1"), ("a-2/0", "에코: 2")]
-        self.assertEqual(phone.pushed, expected)
+        self.assertEqual(phone.replies, expected)
         phone.vanish()
         phone = self.sealed().on()
-        self.assertEqual(phone.pushed, expected)
+        self.assertEqual(phone.replies, expected)
         self.advance(0)
         self.restart()
         self.advance(0)
         phone = self.sealed().on()
-        self.assertEqual(phone.pushed, expected)
+        self.assertEqual(phone.replies, expected)
         self.settle(phone)
         self.assertEqual(self.look().unfinished_replies, 0)
-        self.assertEqual(self.sealed().on().pushed, [])
+        self.assertEqual(self.sealed().on().replies, [])
 
     def test_resume(self) -> None:
         """What `resume` names, and all before it, counts as acknowledged; the rest is written again."""
@@ -291,7 +291,7 @@ class RestartTests(SealedJournalTestCase):
         phone.tell(*(phone.chat(f"a-{n}", f"# echo {n}") for n in range(3)))
         phone.vanish()
         phone = self.sealed().on(resume="a-1/0")
-        self.assertEqual(phone.pushed, [("a-2/0", "에코: 2")])
+        self.assertEqual(phone.replies, [("a-2/0", "에코: 2")])
         self.settle(phone)
 
     def test_failed(self) -> None:
@@ -300,12 +300,12 @@ class RestartTests(SealedJournalTestCase):
         phone.tell(phone.chat("a-1", "# echo 1"))
         phone.tell(v40.encode_failed("a-1/0", "no_room", "no such room"))
         phone.vanish()
-        self.assertEqual(self.sealed().on().pushed, [])
+        self.assertEqual(self.sealed().on().replies, [])
 
     def test_forgotten(self) -> None:
         """What was said in 4.0 is blanked too, and known again when it is resent."""
         phone = self.sealed().on()
-        line = phone.chat("a-1", "mine").replace(b'"user_hash":null', b'"user_hash":"ada"')
+        line = phone.chat("a-1", "mine", user_hash="ada")
         phone.tell(line)
         self.advance(0)
         forgotten = Deferred.fromCoroutine(self.relay.operator.forget("ada"))
@@ -319,7 +319,7 @@ class RestartTests(SealedJournalTestCase):
 
     def settle(self, phone: Sealed) -> None:
         """Have the phone acknowledge what it was given."""
-        phone.tell(v40.encode_typed([name for name, _ in phone.pushed]))
+        phone.tell(v40.encode_typed([name for name, _ in phone.replies]))
         self.assertEqual(phone.errors, [])
 
 
@@ -329,6 +329,6 @@ class BrokenTests(SealedTestCase):
         phone = self.sealed().on()
         assert phone.sealer is not None
         good, bad, after = (phone.sealer.seal(phone.chat(f"a-{n}", f"say {n}")) for n in range(3))
-        phone.transmit(good + bad.replace(b"say", b"pay") + after)
+        phone.send(good + bad.replace(b"say", b"pay") + after)
         self.assertClosed(phone, CloseReason.BROKEN_SEAL, "bad_signature")
         self.assertEqual(self.heard_texts(), ["say 0"])

@@ -9,7 +9,6 @@ from twisted.internet.defer import execute
 
 from relaytw.messages import CloseReason, Status
 from relaytw.protocols.wire import v40_phone as v40
-from relaytw.protocols.wire.phone import HandshakeComplete
 from tests.unit.relay.harness import Sections
 from tests.unit.relay.sealed import SealedTestCase
 from tests.unit.relay.test_lookups import SlowTestCase
@@ -21,14 +20,14 @@ class HandshakeTests(SealedTestCase):
     def test_on(self) -> None:
         """Nothing is said before hello; the proof is answered by a sealed welcome, and chat at once."""
         phone = self.sealed()
-        self.assertEqual(phone.lines, [])
+        self.assertEqual(phone.heard_lines, [])
         phone.greet()
-        self.assertEqual([type(packet) for packet in phone.packets], [v40.Challenge])
+        self.assertEqual((len(phone.heard_lines), phone.events("challenge")), (1, 1))
         self.assertIsNone(phone.conversation.key)
-        phone.tell(v40.encode_proof(), phone.chat("a-1", "# echo hello"))
+        phone.prove().tell(phone.chat("a-1", "# echo hello"))
         self.assertEqual(phone.greetings, [(True, True)])
         self.assertTrue(phone.conversation.proven)
-        self.assertEqual((phone.pushed, phone.acks), ([("a-1/0", "에코: hello")], ["a-1"]))
+        self.assertEqual((phone.replies, phone.acks), ([("a-1/0", "에코: hello")], ["a-1"]))
         phone.tell(v40.encode_typed(["a-1/0"]))
 
     def test_wrong_secret(self) -> None:
@@ -58,7 +57,8 @@ class HandshakeTests(SealedTestCase):
             b"rubbish\n",
         )
         for number, line in enumerate(lines):
-            phone = self.sealed(f"phone-{number}").greet().transmit(line)
+            phone = self.sealed(f"phone-{number}").greet()
+            phone.send(line)
             self.assertClosed(phone, CloseReason.BROKEN_SEAL, "no_auth")
         phone = self.sealed("phone-9").greet()
         phone.hello()
@@ -66,14 +66,15 @@ class HandshakeTests(SealedTestCase):
 
     def test_something_else(self) -> None:
         """The first sealed line is the proof, and nothing else."""
-        phone = self.sealed().greet()
+        phone = self.sealed().greet().unlock()
         phone.tell(phone.chat("a-1", "too early"))
         self.assertClosed(phone, CloseReason.BAD_HANDSHAKE, "bad_handshake")
         self.assertEqual(self.heard_texts(), [])
 
     def test_proof_first(self) -> None:
         """Without a challenge there is nothing to prove: such a line does not stand for a handshake."""
-        phone = self.sealed().transmit(b'{"v":4,"event":"proof","data":{}}\n')
+        phone = self.sealed()
+        phone.send(b'{"v":4,"event":"proof","data":{}}\n')
         self.assertEqual((phone.greetings, phone.conversation.key), ([], None))
         self.advance(10)
         self.assertTrue(phone.closed)
@@ -86,7 +87,6 @@ class HandshakeTests(SealedTestCase):
         self.assertOpen(phone)
         self.assertEqual((phone.errors, len(phone.greetings)), (["bad_line"], 1))
         phone.heard()
-        phone.packets.append(HandshakeComplete(True, True, ""))  # it was welcomed before
         phone.send(phone.said[0])
         self.assertClosed(phone, CloseReason.BROKEN_SEAL, "no_auth")
 
@@ -96,7 +96,7 @@ class HandshakeTests(SealedTestCase):
         self.assertEqual(phone.greetings, [(True, True)])
         new = self.sealed("phone-2").greet(versions=(5,))
         self.assertClosed(new, CloseReason.UNSUPPORTED_VERSION, "unsupported_version")
-        self.assertIn(b'"versions":[4]', new.lines[0])
+        self.assertIn(b'"versions":[4]', new.heard_lines[0])
 
     def test_replayed_connection(self) -> None:
         """The bytes of another connection, sent again, are worth nothing: the challenge is another."""
@@ -104,7 +104,7 @@ class HandshakeTests(SealedTestCase):
         phone.tell(phone.chat("a-1", "say it"))
         thief = self.sealed()
         for data in phone.said:
-            thief.transmit(data)
+            thief.send(data)
         self.assertClosed(thief, *UNPROVEN)
         self.assertEqual(self.heard_texts(), ["say it"])
         self.assertOpen(phone)
@@ -112,14 +112,14 @@ class HandshakeTests(SealedTestCase):
     def test_reflected(self) -> None:
         """Lines of the relay itself are not taken from a phone."""
         phone = self.sealed().on()
-        phone.transmit(phone.lines[-1] + b"\n")
+        phone.send(phone.heard_lines[-1] + b"\n")
         self.assertClosed(phone, *UNPROVEN)
 
     def test_repeated(self) -> None:
         """A line that comes twice ends the connection, and runs once."""
         phone = self.sealed().on()
         phone.tell(phone.chat("a-1", "once"))
-        phone.transmit(phone.said[-1])
+        phone.send(phone.said[-1])
         self.assertClosed(phone, CloseReason.BROKEN_SEAL, "bad_sequence")
         self.assertEqual(self.heard_texts(), ["once"])
 
@@ -143,7 +143,7 @@ class HandshakeTests(SealedTestCase):
         old = self.sealed().on()
         new = self.sealed().greet()
         self.assertOpen(old)
-        new.tell(v40.encode_proof())
+        new.prove()
         self.assertClosed(old, CloseReason.REPLACED)
         self.assertIs(self.stages.registry.live(self.key()), new.conversation)
         self.assertEqual(self.stages.registry.provisional, 0)
@@ -181,7 +181,7 @@ class PenaltyTests(SealedTestCase):
             self.sealed().greet().hang_up()
         phone = self.sealed().greet()
         self.assertClosed(phone, CloseReason.PENALTY, "penalty")
-        self.assertTrue(phone.lines[0].startswith(b'{"v":4,"event":"error"'))
+        self.assertTrue(phone.heard_lines[0].startswith(b'{"v":4,"event":"error"'))
 
 
 class RotationTests(SealedTestCase):
@@ -230,7 +230,7 @@ class RotationTests(SealedTestCase):
         self.successResultOf(self.keeper.rotate())
         phone = self.sealed(secret=before).greet()
         self.successResultOf(self.keeper.retire(force=True))
-        phone.tell(v40.encode_proof())
+        phone.prove()
         self.assertClosed(phone, *UNPROVEN)
         self.assertEqual(phone.greetings, [])
 
@@ -238,7 +238,7 @@ class RotationTests(SealedTestCase):
         """A secret that grows old between challenge and proof is known for an old one."""
         phone = self.sealed(secret=self.secret).greet()
         self.successResultOf(self.keeper.rotate())
-        phone.tell(v40.encode_proof())
+        phone.prove()
         self.assertEqual(phone.greetings, [(True, True)])
         self.successResultOf(self.keeper.retire(force=True))
         self.assertClosed(phone, CloseReason.OPERATOR)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from itertools import count
 
 from twisted.internet.defer import Deferred
@@ -96,6 +96,7 @@ class Bench:
         settings: DispatchSettings | None = None,
         blocking_threads: int = 10,
         blocking_per_bot: int = 5,
+        tasks: bool = False,
         preparer: Preparer | None = None,
     ) -> None:
         self.clock = ReactorClock()
@@ -127,6 +128,7 @@ class Bench:
             threads=self.pool,
             metrics=self.metrics,
             settings=settings or DispatchSettings(consumers_max=consumers),
+            tasks=tasks,
             preparer=preparer,
         )
         self._numbers = count(1)
@@ -204,6 +206,9 @@ class Bench:
 
     def reply(self, message: Message, answer: Answer) -> None:
         self.dispatcher.reply(message, answer)
+
+    def ask(self, message: Message, question: Answer, timeout: float) -> Awaitable[Message]:
+        return self.dispatcher.questions.ask(message, question, timeout)
 
     def phone(self, client: ClientKey) -> PhoneInfo | None:
         return None

@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from relaytw.messages import ClientKey, Dialect, Message, Outcome, Reply, Text
 from relaytw.metrics import Metrics
 from relaytw.outbox import Outbox, OutboxSettings
 from relaytw.services.answers import Answers
+from relaytw.services.dispatcher import DispatchSettings
 from relaytw.services.outcomes import Outcomes
+from tests.unit.services.fakes import Bench
 
 PHONE = ClientKey("bot", "phone")
 
@@ -101,3 +104,42 @@ class OutcomeTests(SynchronousTestCase):
         outcomes.watch(lambda reply, _outcome, _why: told.append(reply.id))
         outcomes.settled(Reply(PHONE, "r", None, Text("x"), "", id="~p/0"), Outcome.SENT, "")
         self.assertEqual((told, len(self.flushLoggedErrors(ZeroDivisionError))), (["~p/0"], 1))
+
+
+class FloodTests(SynchronousTestCase):
+    def test_flood(self) -> None:
+        """Of more replies to one message than are allowed the rest is dropped, counted, and logged once."""
+        bench = Bench(settings=DispatchSettings(replies_per_message=5))
+
+        def floods(message: Message) -> list[str]:
+            for number in range(4):
+                message.reply(str(number))
+            message.reply(["4", "5"])
+            return ["6"] * 10
+
+        bench.on("flood", floods)
+        with capturedLogs() as events:
+            bench.say("flood")
+            bench.clock.advance(60)
+        self.assertEqual(bench.said, [f"room: {number}" for number in range(5)])
+        self.assertEqual(bench.metrics.replies_dropped["too_many"], 11)
+        self.assertEqual(bench.metrics.outcomes["failed"], 11)
+        self.assertEqual(len([event for event in events if "more than" in str(event["log_format"])]), 1)
+
+    def test_another_message(self) -> None:
+        """Every message may get as many, and so may what comes after an answer in a conversation."""
+        bench = Bench(settings=DispatchSettings(replies_per_message=2))
+
+        async def talks(message: Message) -> str:
+            for question in "ab":
+                message.reply(f"now {question}")
+                await message.ask(question)
+            return "done"
+
+        bench.on("talk", talks)
+        for _ in range(2):
+            for text in ("talk", "x", "y"):
+                bench.say(text)
+                bench.clock.advance(5)
+        self.assertEqual(bench.said.count("room: done"), 2)
+        self.assertEqual(bench.metrics.replies_dropped, {})

@@ -98,6 +98,9 @@ class ChangeTests(BooksCase):
         self.edit("UPDATE kb_bot_devices SET max_message_size = 5000, image_resize_width = 320")
         self.assertEqual((self.device.line_bytes, self.device.image_width), (5000, 320))
         self.assertEqual(len(self.books.on.told), told + 1)
+        self.edit("UPDATE kb_bot_devices SET image_resize_enabled = 0")
+        self.assertEqual(self.device.image_width, 0)
+        self.edit("UPDATE kb_bot_devices SET image_resize_enabled = 1")
         self.edit("UPDATE kb_bot_devices SET max_message_size = 1048576, image_resize_width = 900")
         self.assertEqual((self.device.line_bytes, self.device.image_width), (None, None))
 

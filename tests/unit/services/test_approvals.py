@@ -111,7 +111,8 @@ class DeviceTests(BooksCase):
         self.books.database.change(
             "CREATE TABLE kb_bot_devices (id INTEGER PRIMARY KEY, bot_name TEXT COLLATE NOCASE, "
             "device_id TEXT COLLATE NOCASE, ip_address, client_type, client_version, status, approved_at, "
-            "rejection_reason, max_message_size, image_resize_width, created_at, updated_at, device_uuid, "
+            "rejection_reason, max_message_size, image_resize_width, image_resize_enabled, created_at, "
+            "updated_at, device_uuid, "
             "UNIQUE (bot_name, device_id))"
         )
         self.books.device()

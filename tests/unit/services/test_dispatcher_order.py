@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from twisted.internet.defer import Deferred, succeed
+import contextlib
+
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
 from relaytw.messages import Message, Text
@@ -280,3 +282,98 @@ class HeldTests(SynchronousTestCase):
         self.bench.dispatcher.release(lane_of(running), approved=True)
         self.assertEqual(len(self.bench.said), 2)
         self.assertEqual(self.bench.leftovers(), {})
+
+
+class OrderedTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.bench = Bench()
+        self.handlers = Handlers()
+        for text in ("one", "two", "three"):
+            self.bench.on(text, self.handlers.wait)
+            self.bench.handlers[text] = self.bench.handlers[text]._replace(ordered=True)
+        self.bench.on("other", self.handlers.wait)
+
+    def at_work(self) -> list[str]:
+        """What is at work, by its text."""
+        return [message.text for message, _ in self.handlers.running]
+
+    def test_one_at_a_time(self) -> None:
+        """Of what is ordered in a room one is at work, in the order of the messages, however wide it is."""
+        bench = self.bench
+        for text in ("one", "two", "three"):
+            bench.say(text)
+        for text in ("one", "two", "three"):
+            self.assertEqual(self.at_work(), [text])
+            self.handlers.finish()
+        bench.clock.advance(0)
+        self.assertEqual(bench.leftovers(), {})
+
+    def test_others(self) -> None:
+        """What is not ordered, and other rooms, do not wait; what came behind it does."""
+        bench = self.bench
+        bench.say("one")
+        bench.say("other")
+        bench.say("one", room="elsewhere")
+        self.assertEqual(self.at_work(), ["one", "other", "one"])
+        bench.say("two")
+        bench.say("other")
+        self.assertEqual(len(self.at_work()), 3)
+        self.handlers.finish()
+        self.assertEqual(self.at_work(), ["other", "one", "two", "other"])
+        self.handlers.finish_all()
+        bench.clock.advance(0)
+        self.assertEqual(bench.leftovers(), {})
+
+    def test_blocking(self) -> None:
+        """In threads too one is at work at a time."""
+        bench = self.bench
+        bench.on("thread", lambda message: None, blocking=True)
+        bench.handlers["thread"] = bench.handlers["thread"]._replace(ordered=True)
+        bench.say("thread")
+        bench.say("thread")
+        self.assertEqual(len(bench.threads.working), 1)
+        bench.threads.finish()
+        self.assertEqual(len(bench.threads.working), 1)
+        bench.threads.finish()
+        bench.clock.advance(0)
+        self.assertEqual(bench.leftovers(), {})
+
+    def test_out_of_time(self) -> None:
+        """One that ignores its cancellation holds nobody up for longer than it is allowed to."""
+        bench = self.bench
+
+        async def stubborn(message: Message) -> None:
+            while True:
+                with contextlib.suppress(CancelledError):
+                    await Deferred()
+
+        bench.on("stubborn", stubborn)
+        bench.handlers["stubborn"] = bench.handlers["stubborn"]._replace(ordered=True)
+        bench.say("stubborn")
+        bench.say("one")
+        for seconds in (300, 4.9):
+            bench.clock.advance(seconds)
+            self.assertEqual(self.at_work(), [])
+        bench.clock.advance(0.1)
+        self.assertEqual(self.at_work(), ["one"])
+        self.handlers.finish_all()
+
+    def test_while_it_asks(self) -> None:
+        """One that asks somebody lets the next one go first, and goes on when that has ended."""
+        bench = self.bench
+
+        async def asks(message: Message) -> str:
+            return f"so {(await message.ask('which?')).text}"
+
+        bench.on("asks", asks)
+        bench.handlers["asks"] = bench.handlers["asks"]._replace(ordered=True)
+        bench.say("asks")
+        other = bench.message("one")
+        other.sender = "somebody else"
+        bench.accept(other)
+        bench.say("blue")
+        self.assertEqual(bench.said, ["room: which?"])
+        self.handlers.finish(answer="done")
+        self.assertEqual(bench.said, ["room: which?", "room: done", "room: so blue"])
+        bench.clock.advance(0)
+        self.assertEqual(bench.leftovers(), {})

@@ -200,7 +200,7 @@ class FormTests(WritingTests):
     def test_half_an_emoji_in_a_url(self) -> None:
         """A URL that was cut within an emoji is sent all the same, in either dialect."""
         for part in (Media(("https://example.org/\ud83d",)), Text("MEDIA_URL:https://example.org/\ud83d")):
-            for dialect in Dialect:
+            for dialect in (Dialect.V32, Dialect.V33):
                 packet = self.read(encode_reply(dialect, reply(part), NOW))
                 assert isinstance(packet, ReplyPacket)
                 self.assertEqual([unquote(source) for source in packet.media], ["https://example.org/\ufffd"])
