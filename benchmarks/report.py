@@ -124,6 +124,20 @@ def of_journal(pile: Pile) -> list[Row]:
     ]  # fmt: skip
 
 
+def of_acks(rounds: list[Times]) -> list[Row]:
+    """How long a message of 4.0 takes to be durable and acknowledged."""
+    middle = median(one.at(50) for one in rounds)
+    worst = median(one.at(99) for one in rounds)
+    unanswered = sum(one.unanswered for one in rounds)
+    return [
+        Row(
+            f"4.0, from a chat to its ack at {latency.RATE:,}/s",
+            f"{middle * 1000:.1f} ms (p99 {worst * 1000:.1f} ms)",
+            "median under 5 ms", middle < 0.005 and not unanswered,
+        ),
+    ]  # fmt: skip
+
+
 def of_rows(runs: dict[str, list[Rows]]) -> list[Row]:
     """What remembering costs, by engine."""
     table = []
