@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Collection
 from pathlib import Path
 
-from benchmarks import drip, flood, idle, journal, latency, report, throughput
+from benchmarks import drip, flood, idle, journal, latency, report, routing, throughput
 from benchmarks import rows as remembering
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "performance.md"
-ALL = ("throughput", "latency", "flood", "drip", "idle", "rows", "journal")
+ALL = ("throughput", "latency", "flood", "drip", "idle", "rows", "journal", "router")
 
 
 def main() -> None:
@@ -21,6 +22,15 @@ def main() -> None:
     if unknown := set(given.what) - set(ALL):
         parser.error(f"there is no {', '.join(sorted(unknown))}; choose from {', '.join(ALL)}")
     wanted, rounds = given.what or ALL, given.rounds
+    rows = _measure(wanted, rounds)
+    table = report.table(rows)
+    print(f"\n{table}")
+    if set(wanted) == set(ALL):
+        report.write(DOCUMENT, table, rounds)
+        print(f"\nwritten to docs/{DOCUMENT.name}")
+
+
+def _measure(wanted: Collection[str], rounds: int) -> list[report.Row]:
     rows: list[report.Row] = []
     if "throughput" in wanted:
         rows += report.of_throughput(throughput.run(rounds, print))
@@ -36,11 +46,9 @@ def main() -> None:
         rows += report.of_rows(remembering.run(max(1, rounds // 2), print))
     if "journal" in wanted:
         rows += report.of_journal(journal.run(print))
-    table = report.table(rows)
-    print(f"\n{table}")
-    if set(wanted) == set(ALL):
-        report.write(DOCUMENT, table, rounds)
-        print(f"\nwritten to docs/{DOCUMENT.name}")
+    if "router" in wanted:
+        rows += report.of_router(routing.run(rounds, print))
+    return rows
 
 
 if __name__ == "__main__":
