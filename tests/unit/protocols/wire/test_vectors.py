@@ -67,9 +67,10 @@ def meant(event: str, data: dict[str, Any] | None) -> Any:
         return CouldNot(data["id"], data["code"], data["message"])
     if event == "pong":
         return Pong(data["server_timestamp"], Monitoring(**data["monitoring"]), None)
+    sent_at = "" if data["sent_at"] is None else str(data["sent_at"])
     return Chat(
         data["room"], data["text"], data["sender"], data["channel_id"], data["log_id"], data["user_hash"],
-        data["is_group_chat"], data["is_mention"], str(data["sent_at"]), None, data["id"], data["age"],
+        data["is_group_chat"], data["is_mention"], sent_at, None, data["id"], data["age"],
         data["resent"],
     )  # fmt: skip
 
