@@ -7,9 +7,9 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from relaytw import texts
+from relaytw import pins, texts
 from relaytw.errors import BrokenSeal, Refused
-from relaytw.gate import Device
+from relaytw.gate import OLD_DIALECT, Device
 from relaytw.messages import CloseReason, ErrorCode, Handshake, Hello, Status
 from relaytw.protocols import wire
 from relaytw.protocols.conversation import SERVER_FULL, Conversation, Desk, Ending
@@ -68,6 +68,8 @@ class Doorstep:
             why = found.reason
             text = texts.HANDSHAKE_REFUSED_BECAUSE.format(reason=why) if why else texts.HANDSHAKE_REFUSED
             self._refuse(conversation, CloseReason.NOT_APPROVED, text)
+        elif conversation.hello is None and pins.is_sealed(found.uuid):
+            self._turn_away(conversation)
         else:
             self._admit(conversation, handshake, found)
 
@@ -146,6 +148,16 @@ class Doorstep:
     def _refuse(self, conversation: Conversation, reason: CloseReason, text: str) -> None:
         self._stages.welcome.refuse(conversation, text)
         conversation.session.end(Ending(reason))
+
+    def _turn_away(self, conversation: Conversation) -> None:
+        """It spoke 4.0 before: whoever has it speak less may stand between us, or be somebody else."""
+        client = conversation.key
+        self._log.warn(
+            "{client} at {peer} has spoken dialect 4.0 and now speaks an older one; if its script was really "
+            "changed back: relayctl devices allow-old BOT DEVICE",
+            client=client, peer=conversation.peer,
+        )  # fmt: skip
+        conversation.session.end(Ending(CloseReason.OLD_DIALECT, OLD_DIALECT, ErrorCode.OLD_DIALECT))
 
     def _lookup_failed(self, failure: Failure, conversation: Conversation) -> None:
         self._log.failure("{client} could not be looked up", failure, client=conversation.key)

@@ -47,6 +47,8 @@ jitter = 0.5
 [journal]
 sync = "{sync}"
 segment_bytes = {segment}
+# Here it is never the message that kills the relay: none is to be given up for being there each time.
+max_deliveries = 100
 [admin]
 listen = "tcp:{admin}:interface=127.0.0.1"
 [bots]
