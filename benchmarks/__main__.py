@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import acks, drip, flood, idle, journal, latency, report, throughput
+from benchmarks import acks, drip, flood, idle, journal, latency, report, routing, throughput
 from benchmarks import rows as remembering
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "performance.md"
@@ -20,6 +20,7 @@ MEASURES: dict[str, Callable[[int], list[report.Row]]] = {
     "rows": lambda rounds: report.of_rows(remembering.run(max(1, rounds // 2), print)),
     "journal": lambda _: report.of_journal(journal.run(print)),
     "acks": lambda rounds: report.of_acks(acks.run(rounds, print)),
+    "router": lambda rounds: report.of_router(routing.run(rounds, print)),
 }
 ALL = tuple(MEASURES)
 

@@ -20,6 +20,7 @@ from benchmarks.flood import Flood
 from benchmarks.idle import Idle
 from benchmarks.journal import Pile
 from benchmarks.latency import Times
+from benchmarks.routing import Cost
 from benchmarks.rows import Rows
 
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
@@ -169,6 +170,16 @@ def of_rows(runs: dict[str, list[Rows]]) -> list[Row]:
             )
         )
     return table
+
+
+def of_router(costs: dict[str, list[Cost]]) -> list[Row]:
+    """What a command costs above its bare handler."""
+    rows = []
+    for name, every in costs.items():
+        above = median(cost.above for cost in every)
+        what = f"router and arguments, {name}, above the bare handler"
+        rows.append(Row(what, f"{above * 1e6:.2f} µs", "at most 6 µs", above <= 6e-6))
+    return rows
 
 
 def table(rows: Sequence[Row]) -> str:

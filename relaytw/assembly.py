@@ -23,7 +23,6 @@ from twisted.web.server import Site
 from relaytw import message_wiring, wiring
 from relaytw.admin.site import make_site
 from relaytw.bots.loading import load as load_bots
-from relaytw.bots.router import Router
 from relaytw.config import Config
 from relaytw.credentials import Credentials, admin_token
 from relaytw.errors import BadLine, ConfigError, Unavailable
@@ -173,7 +172,8 @@ class _Assembly:
         self.keeper = wiring.keeper(config, reactor, database, self.settings, now)
         self.webhooks = webhooks(config, reactor, self.metrics, now, self.random)
         elsewhere = self.webhooks.bots() if self.webhooks is not None else []
-        self.router = Router([*elsewhere, *load_bots(config.bots.load)], self.settings.settings_of)
+        bots = [*elsewhere, *load_bots(config.bots.load)]
+        self.router = message_wiring.router(config, reactor, bots, self.settings)
         self.audit = AuditWriter(database, reactor, now, config.database.audit_waiting)
         self.approvals = wiring.approvals(
             config, reactor, database, self.audit, self.token, self.metrics, now
@@ -216,6 +216,7 @@ class _Assembly:
         limits, settings_of = config.limits, self.settings.settings_of
         loop_guard = message_wiring.loop_guard(config)
         self.threads = message_wiring.threads(config, reactor, self.in_thread)
+        message_wiring.give_threads(self.router, self.threads, reactor)
         self.preparer = message_wiring.preparer(config, reactor, self.reach.phone, self.in_thread)
         self.dispatcher = Dispatcher(
             clock=reactor, lanes=message_wiring.lanes(config, self.settings), intake=self.intake,

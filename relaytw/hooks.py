@@ -13,7 +13,7 @@ from treq.cookies import IndexableCookieJar
 from twisted.web.client import Agent, HTTPConnectionPool
 
 from relaytw.config import Config
-from relaytw.config.model import BotsConfig, WebhookTarget
+from relaytw.config.bots import BotsConfig, WebhookTarget
 from relaytw.errors import ConfigError
 from relaytw.metrics import Metrics
 from relaytw.services.webhooks.backend import Backend, BackendSettings

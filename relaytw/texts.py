@@ -1,6 +1,11 @@
-"""What chat users and phone owners read: every text of the relay that is not for its operator."""
+"""What chat users and phone owners read: every text of the relay that is not for its operator.
+
+The texts of bots are there in English too, for bots that speak it.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 HANDSHAKE_APPROVED = "승인된 기기입니다. 메시지를 중계합니다."
 HANDSHAKE_PENDING = "승인 대기 중입니다. 관리자가 승인하면 답장이 시작됩니다."
@@ -30,6 +35,12 @@ NOT_A_CHOICE = "{name}: {value!r} 은(는) 쓸 수 없습니다. ({choices})"
 OUT_OF_RANGE = "{name}: {least} 이상 {most} 이하여야 합니다."
 TOO_MANY = "{value!r} 은(는) 쓰이지 않습니다."
 NO_VALUE = "{name} 옵션에 값이 필요합니다."
+COOLING = "⏳ {seconds}초 뒤에 다시 쓸 수 있습니다."
+
+HELP = "쓸 수 있는 명령:"
+HELP_LINE = "{prefix}  {about}"
+HELP_MORE = "자세히: {prefix} 명령"
+NO_SUCH_COMMAND = "{name!r} 명령은 없습니다."
 
 RELOADED = "봇 설정을 다시 읽었습니다."
 NOTHING_CHANGED = "바뀐 설정이 없습니다."
@@ -47,3 +58,29 @@ CLIENT_INFO = """\
 왕복 시간: {round_trip}
 메모리: {memory}
 메시지: {messages}"""
+
+#: What bots say in English, by what they say in Korean.
+ENGLISH: Mapping[str, str] = {
+    HANDLER_FAILED: "⚠️ The command failed.",
+    HANDLER_TIMED_OUT: "⚠️ The command took too long.",
+    BAD_MEDIA: "⚠️ The media cannot be sent: {why}",
+    ASK_TIMED_OUT: "⌛ No answer; the conversation is over. Use the command again to start anew.",
+    ASK_REFUSED: "⚠️ Too many conversations are going on. Please try again later.",
+    ADMIN_ONLY: "Only admins may use this command.",
+    USAGE: "Usage: {usage}",
+    MISSING: "{name} is missing.",
+    NOT_A_NUMBER: "{name}: {value!r} is not a number.",
+    NOT_A_CHOICE: "{name}: {value!r} is not allowed. ({choices})",
+    OUT_OF_RANGE: "{name} must be from {least} to {most}.",
+    TOO_MANY: "{value!r} is one argument too many.",
+    NO_VALUE: "The option {name} needs a value.",
+    COOLING: "⏳ Available again in {seconds} s.",
+    HELP: "Commands:",
+    HELP_MORE: "More: {prefix} COMMAND",
+    NO_SUCH_COMMAND: "There is no command {name!r}.",
+}
+
+
+def say(text: str, language: str = "ko", /, **fields: object) -> str:
+    """One of these texts, its fields filled in, in a language: `ko` or `en`; Korean where it has no other."""
+    return (ENGLISH.get(text, text) if language == "en" else text).format(**fields)

@@ -11,7 +11,8 @@ return f"Hello {name}!"
 
 from relaytw.bots.arguments import Range
 from relaytw.bots.asking import AskEnded, AskError, AskRefused, AskReplaced, AskTimeout
-from relaytw.bots.bot import Bot
+from relaytw.bots.bot import Bot, Next
+from relaytw.bots.marks import Cooldown, admin, cooldown, ordered
 from relaytw.bots.media import Image, Media
 from relaytw.errors import StateFull
 from relaytw.messages import Message, State, Text
@@ -23,11 +24,16 @@ __all__ = [
     "AskReplaced",
     "AskTimeout",
     "Bot",
+    "Cooldown",
     "Image",
     "Media",
     "Message",
+    "Next",
     "Range",
     "State",
     "StateFull",
     "Text",
+    "admin",
+    "cooldown",
+    "ordered",
 ]

@@ -32,7 +32,16 @@ class Range(NamedTuple):
 
 
 class UsageError(Exception):
-    """The chat user gave arguments that the command does not take; the text says which."""
+    """The chat user gave arguments that the command does not take; the text, one of ours, says which."""
+
+    def __init__(self, text: str, **fields: object) -> None:
+        super().__init__(texts.say(text, "ko", **fields))
+        self._text = text
+        self._fields = fields
+
+    def said(self, language: str) -> str:
+        """What the user is told in this language."""
+        return texts.say(self._text, language, **self._fields)
 
 
 class Parameter(NamedTuple):
@@ -45,6 +54,11 @@ class Parameter(NamedTuple):
     default: object
 
     @property
+    def optional(self) -> bool:
+        """May it be left out?"""
+        return self.default is not _MISSING
+
+    @property
     def shown(self) -> str:
         """The name as chat users write it."""
         return self.name.replace("_", "-")
@@ -54,7 +68,7 @@ class Parameter(NamedTuple):
         if self.choices is not None:
             if text not in self.choices:
                 choices = ", ".join(self.choices)
-                raise UsageError(texts.NOT_A_CHOICE.format(name=self.shown, value=text, choices=choices))
+                raise UsageError(texts.NOT_A_CHOICE, name=self.shown, value=text, choices=choices)
             return self.choices[text]
         if self.kind is bool:
             return self._read_bool(text)
@@ -63,16 +77,16 @@ class Parameter(NamedTuple):
         try:
             number: float = self.kind(text)
         except ValueError as error:
-            raise UsageError(texts.NOT_A_NUMBER.format(name=self.shown, value=text)) from error
+            raise UsageError(texts.NOT_A_NUMBER, name=self.shown, value=text) from error
         limits = self.limits
         if limits is not None and not limits.least <= number <= limits.most:
-            raise UsageError(texts.OUT_OF_RANGE.format(name=self.shown, least=limits.least, most=limits.most))
+            raise UsageError(texts.OUT_OF_RANGE, name=self.shown, least=limits.least, most=limits.most)
         return number
 
     def _read_bool(self, text: str) -> bool:
         if text.lower() in _TRUE | _FALSE:
             return text.lower() in _TRUE
-        raise UsageError(texts.NOT_A_CHOICE.format(name=self.shown, value=text, choices="true, false"))
+        raise UsageError(texts.NOT_A_CHOICE, name=self.shown, value=text, choices="true, false")
 
 
 class Signature:
@@ -98,6 +112,11 @@ class Signature:
         last = self._words[-1] if self._words else None
         self._rest = last is not None and last.kind is str and last.choices is None
         self.only_rest = self._rest and len(self._words) == 1
+
+    @property
+    def parameters(self) -> list[Parameter]:
+        """Everything the handler takes besides the message, in order."""
+        return [*self._words, *self._options.values()]
 
     @property
     def usage(self) -> str:
@@ -135,16 +154,16 @@ class Signature:
                     text = text[found.end() :]
                     continue
             if word.default is _MISSING:
-                raise UsageError(texts.MISSING.format(name=word.shown))
+                raise UsageError(texts.MISSING, name=word.shown)
             values.append(word.default)
         if text.strip():
-            raise UsageError(texts.TOO_MANY.format(value=text.strip()[:50]))
+            raise UsageError(texts.TOO_MANY, value=text.strip()[:50])
         return values
 
     def _take_options(self, text: str, into: dict[str, object]) -> str:
-        while (found := _OPTION_AT_START.match(text)) and self._take(found, into):
+        while "--" in text and (found := _OPTION_AT_START.match(text)) and self._take(found, into):
             text = text[found.end() :]
-        while (found := _OPTION_AT_END.search(text)) and self._take(found, into):
+        while "--" in text and (found := _OPTION_AT_END.search(text)) and self._take(found, into):
             text = text[: found.start()]
         return text
 
@@ -155,7 +174,7 @@ class Signature:
         value = found.group(2)
         if value is None:
             if option.kind is not bool or option.choices is not None:
-                raise UsageError(texts.NO_VALUE.format(name=option.shown))
+                raise UsageError(texts.NO_VALUE, name=option.shown)
             into[option.name] = True
             return True
         if value.startswith('"') and value.endswith('"') and len(value) > 1:

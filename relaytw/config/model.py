@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from relaytw.config.bots import BotsConfig, WebhookConfig
+from relaytw.config.values import Count, CountOrNone, Percent, Seconds, SecondsOrNone, Section, number
 
-def _number(value: object) -> object:
-    # To Python true is 1; in a configuration it is a mistake.
-    if isinstance(value, bool):
-        raise ValueError("must be a number, not true or false")  # noqa: TRY004 (pydantic wants ValueError)
-    return value
-
-
-Count = Annotated[int, Field(ge=1), BeforeValidator(_number)]
-CountOrNone = Annotated[int, Field(ge=0), BeforeValidator(_number)]
-# Infinity is a TOML float, and no time that a reactor could wait for.
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False), BeforeValidator(_number)]
-SecondsOrNone = Annotated[float, Field(ge=0, allow_inf_nan=False), BeforeValidator(_number)]
-Percent = Annotated[float, Field(gt=0, le=100), BeforeValidator(_number)]
 Level = Literal["debug", "info", "warn", "error", "critical"]
 
 _ENDPOINTS = ("tcp:", "tcp6:", "ssl:", "unix:", "systemd:", "haproxy:")
@@ -58,34 +45,7 @@ def _not_empty(endpoints: tuple[str, ...]) -> tuple[str, ...]:
     return endpoints
 
 
-def _web_address(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    if url and not (usable and url.isascii() and url.isprintable() and " " not in url):
-        raise ValueError("must be an address such as https://bots.example.org/relay")
-    return url
-
-
-def _is_here(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
-
-
-class Section(BaseModel):
-    """A table of the file: frozen, and strict about what it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=False)
 
 
 class RelayConfig(Section):
@@ -151,7 +111,7 @@ class LimitsConfig(Section):
     held_lines: Count = 64
     held_bytes: Count = 2_097_152
     bad_packets: Count = 20
-    line_bytes: Annotated[int, Field(ge=1024), BeforeValidator(_number)] = 1_048_576
+    line_bytes: Annotated[int, Field(ge=1024), BeforeValidator(number)] = 1_048_576
     lines_per_turn: Count = 200
     text_chars: Count = 65_000
     text_spacing: SecondsOrNone = 1.0
@@ -235,9 +195,9 @@ class JournalConfig(Section):
     """`[journal]`.  Times in seconds, sizes in bytes."""
 
     sync: Literal["normal", "full", "none"] = "normal"
-    max_deliveries: Annotated[int, Field(ge=1, le=200), BeforeValidator(_number)] = 3
+    max_deliveries: Annotated[int, Field(ge=1, le=200), BeforeValidator(number)] = 3
     max_age: Seconds = 3600.0
-    segment_bytes: Annotated[int, Field(ge=65_536), BeforeValidator(_number)] = 33_554_432
+    segment_bytes: Annotated[int, Field(ge=65_536), BeforeValidator(number)] = 33_554_432
     retry_interval: Seconds = 1.0
     dead_letters: Count = 10_000
 
@@ -247,7 +207,7 @@ class StateConfig(Section):
 
     ttl: Seconds = 86_400.0
     conversations: Count = 100_000
-    conversation_bytes: Annotated[int, Field(ge=1024, le=1_048_576), BeforeValidator(_number)] = 16_384
+    conversation_bytes: Annotated[int, Field(ge=1024, le=1_048_576), BeforeValidator(number)] = 16_384
     total_bytes: Count = 67_108_864
 
 
@@ -312,7 +272,7 @@ class PushConfig(Section):
     """`[push]`.  Times in seconds unless named otherwise, sizes in bytes."""
 
     media_bytes: Count = 1_048_576
-    broadcast_per_minute: Annotated[float, Field(gt=0, le=6000), BeforeValidator(_number)] = 20.0
+    broadcast_per_minute: Annotated[float, Field(gt=0, le=6000), BeforeValidator(number)] = 20.0
     broadcast_rooms: Count = 10_000
     kept_days: Count = 30
     ends_waiting: Count = 10_000
@@ -330,57 +290,8 @@ class SchedulesConfig(Section):
     most: Count = 10_000
 
 
-class WebhookTarget(Section):
-    """`[bots.webhooks."NAME"]`: where the messages of one bot go."""
-
-    url: Annotated[str, AfterValidator(_web_address)] = ""
-    secret: str = ""
-    secret_file: str = ""
-
-
-class BotsConfig(Section):
-    """`[bots]`."""
-
-    load: tuple[str, ...] = ("relaytw.bots.builtin",)
-    conversations: Count = 1000
-    webhook: Annotated[str, AfterValidator(_web_address)] = ""
-    webhook_secret: str = ""
-    webhook_secret_file: str = ""
-    webhook_plain: bool = False
-    webhooks: dict[Annotated[str, Field(min_length=1)], WebhookTarget] = Field(default_factory=dict)
-
-    @model_validator(mode="after")
-    def _webhooks_are_safe(self) -> BotsConfig:
-        usual = WebhookTarget(
-            url=self.webhook, secret=self.webhook_secret, secret_file=self.webhook_secret_file
-        )
-        for name, hook in {"webhook": usual, **self.webhooks}.items():
-            if hook is not usual and not hook.url:
-                raise ValueError(f"webhooks.{name} needs a url")
-            if hook.secret and hook.secret_file:
-                raise ValueError(f"{name}: give the webhook's secret or its file, not both")
-            own, shared = hook.secret or hook.secret_file, usual.secret or usual.secret_file
-            if hook.url and not (own or shared):
-                raise ValueError(f"{name}: a webhook needs a secret; its messages are signed with it")
-            if hook.url and not (self.webhook_plain or hook.url.startswith("https:") or _is_here(hook.url)):
-                raise ValueError(f"{name}: must be https, for anybody on the way reads http (webhook_plain)")
-        return self
-
-
-class WebhookConfig(Section):
-    """`[webhook]`.  Times in seconds, sizes in bytes."""
-
-    connect_timeout: Seconds = 3.0
-    response_timeout: Seconds = 10.0
-    patience: Seconds = 20.0
-    response_bytes: Count = 2_097_152
-    retries: CountOrNone = 2
-    backoff: Seconds = 0.5
-    concurrency: Count = 16
-    failures: Count = 5
-    pause: Seconds = 10.0
-    pause_max: Seconds = 300.0
-    notice: bool = True
+def _usual_levels() -> dict[str, Level]:
+    return {"ping": "warn"}
 
 
 class LogConfig(Section):
@@ -388,7 +299,7 @@ class LogConfig(Section):
 
     format: Literal["text", "json"] = "text"
     level: Level = "info"
-    categories: dict[str, Level] = {"ping": "warn"}
+    categories: dict[str, Level] = Field(default_factory=_usual_levels)
 
 
 class Config(Section):

@@ -13,8 +13,9 @@ from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 
 from relaytw import texts
-from relaytw.bots.answers import parts
+from relaytw.bots.answers import BadAnswer, parts
 from relaytw.bots.asking import AskError
+from relaytw.bots.chain import ErrorAnswered
 from relaytw.bots.router import Invocation
 from relaytw.errors import BadMedia
 from relaytw.messages import Answer, ClientKey, Message, Outcome, Part, Reply, ReplyKind, Text
@@ -91,16 +92,20 @@ class Answers:
 
         One that has got no answer has not failed; the chat is told what became of its question.
         """
-        text, error, tell = texts.HANDLER_FAILED, failure.value, invocation.tell_errors
+        language, error, tell = invocation.language, failure.value, invocation.tell_errors
+        text = texts.say(texts.HANDLER_FAILED, language)
+        if isinstance(error, ErrorAnswered):
+            self._answer_error(message, invocation, error)
+            return
         if isinstance(error, AskError) and type(error) is not AskError:
             self._log.info("handler {handler} got no answer: {why}", handler=invocation.name, why=error)
-            text, tell = error.told or "", True
+            text, tell = texts.say(error.told or "", language), True
         elif cancelled and failure.check(CancelledError, asyncio.CancelledError):
             self._forget(message)
-            text = texts.HANDLER_TIMED_OUT
+            text = texts.say(texts.HANDLER_TIMED_OUT, language)
         elif failure.check(BadMedia):
             self._metrics.failed += 1
-            text = texts.BAD_MEDIA.format(why=failure.getErrorMessage())
+            text = texts.say(texts.BAD_MEDIA, language, why=failure.getErrorMessage())
             self._log.error(
                 "what {handler} answered cannot be sent: {error}",
                 handler=invocation.name,
@@ -109,21 +114,37 @@ class Answers:
                 client=message.client,
             )
         else:
-            self._metrics.failed += 1
-            todo = advice(failure.value)
-            self._log.failure(
-                "handler {handler} failed" + (": {todo}" if todo else ""),
-                failure,
-                LogLevel.error,
-                todo=todo,
-                handler=invocation.name,
-                trace=message.trace,
-                client=message.client,
-            )
+            self._note_failure(message, invocation, failure)
         if tell and text:
             self._say(message, parts(text))
         if self.parcels:
             self.parcels.leave(message)
+
+    def _answer_error(self, message: Message, invocation: Invocation, error: ErrorAnswered) -> None:
+        """A bot's own error handler has had its say."""
+        self._note_failure(message, invocation, Failure(error.error))
+        try:
+            what = parts(error.answer)
+        except BadAnswer:
+            self._note_failure(message, invocation, Failure())
+        else:
+            if what:
+                self._say(message, what)
+        if self.parcels:
+            self.parcels.leave(message)
+
+    def _note_failure(self, message: Message, invocation: Invocation, failure: Failure) -> None:
+        self._metrics.failed += 1
+        todo = advice(failure.value)
+        self._log.failure(
+            "handler {handler} failed" + (": {todo}" if todo else ""),
+            failure,
+            LogLevel.error,
+            todo=todo,
+            handler=invocation.name,
+            trace=message.trace,
+            client=message.client,
+        )
 
     def report_abandoned(self, message: Message, invocation: Invocation) -> None:
         """Say that a handler goes on after its time; what it has said and is not sent is given up."""
@@ -135,7 +156,7 @@ class Answers:
             client=message.client,
         )
         if invocation.tell_errors:
-            self.send(message, (Text(texts.HANDLER_TIMED_OUT),))
+            self.send(message, (Text(texts.say(texts.HANDLER_TIMED_OUT, invocation.language)),))
 
     def _forget(self, message: Message) -> None:
         if self.parcels:

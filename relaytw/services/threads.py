@@ -13,6 +13,7 @@ from typing import Protocol
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from relaytw.daemons import DaemonThreads
 from relaytw.permits import Permits
@@ -69,6 +70,19 @@ class BlockingPool(Service):
     def run(self, bot: str, function: Callable[[], object], started: Callable[[], None]) -> Deferred[object]:
         """Run `function` for this bot, calling `started` when it begins; fires with its result."""
         return Deferred.fromCoroutine(self._run(bot, function, started))
+
+    def run_alone(self, bot: str, function: Callable[[], object]) -> Deferred[object]:
+        """Run `function` likewise; cancelling what comes back ends the waiting, not the thread."""
+        done: Deferred[object] = Deferred()
+
+        def ended(result: object) -> None:
+            if not done.called:
+                done.callback(result)  # a Failure fails it
+            elif isinstance(result, Failure):
+                self._log.failure("a handler that nobody waits for any more failed in its thread", result)
+
+        self.run(bot, function, lambda: None).addBoth(ended)
+        return done
 
     async def _run(self, bot: str, function: Callable[[], object], started: Callable[[], None]) -> object:
         share = self._bots.setdefault(bot, Permits(self._per_bot))

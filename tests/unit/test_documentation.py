@@ -12,7 +12,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from relaytw.bots import Bot
 from relaytw.config import load
-from relaytw.config.model import BotSecrets, Config, WebhookTarget
+from relaytw.config.bots import WebhookTarget
+from relaytw.config.model import BotSecrets, Config
 from relaytw.services.webhooks.payload import sign
 from relaytw.tap import Options
 from tests.unit.folders import OwnFolder
