@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import drip, flood, idle, journal, latency, report, throughput
+from benchmarks import acks, drip, flood, idle, journal, latency, report, routing, throughput
 from benchmarks import rows as remembering
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "performance.md"
-ALL = ("throughput", "latency", "flood", "drip", "idle", "rows", "journal")
+#: What is measured, in this order, each in so many rounds.
+MEASURES: dict[str, Callable[[int], list[report.Row]]] = {
+    "throughput": lambda rounds: report.of_throughput(throughput.run(rounds, print)),
+    "latency": lambda rounds: report.of_latency(latency.run(rounds, print)),
+    "flood": lambda rounds: report.of_flood(flood.run(max(1, rounds // 2), print)),
+    "drip": lambda rounds: report.of_drip(drip.run(max(1, rounds // 2), print)),
+    "idle": lambda _: report.of_idle(idle.run(print)),
+    "rows": lambda rounds: report.of_rows(remembering.run(max(1, rounds // 2), print)),
+    "journal": lambda _: report.of_journal(journal.run(print)),
+    "acks": lambda rounds: report.of_acks(acks.run(rounds, print)),
+    "router": lambda rounds: report.of_router(routing.run(rounds, print)),
+}
+ALL = tuple(MEASURES)
 
 
 def main() -> None:
@@ -22,20 +35,9 @@ def main() -> None:
         parser.error(f"there is no {', '.join(sorted(unknown))}; choose from {', '.join(ALL)}")
     wanted, rounds = given.what or ALL, given.rounds
     rows: list[report.Row] = []
-    if "throughput" in wanted:
-        rows += report.of_throughput(throughput.run(rounds, print))
-    if "latency" in wanted:
-        rows += report.of_latency(latency.run(rounds, print))
-    if "flood" in wanted:
-        rows += report.of_flood(flood.run(max(1, rounds // 2), print))
-    if "drip" in wanted:
-        rows += report.of_drip(drip.run(max(1, rounds // 2), print))
-    if "idle" in wanted:
-        rows += report.of_idle(idle.run(print))
-    if "rows" in wanted:
-        rows += report.of_rows(remembering.run(max(1, rounds // 2), print))
-    if "journal" in wanted:
-        rows += report.of_journal(journal.run(print))
+    for name, measure in MEASURES.items():
+        if name in wanted:
+            rows += measure(rounds)
     table = report.table(rows)
     print(f"\n{table}")
     if set(wanted) == set(ALL):

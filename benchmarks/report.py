@@ -20,6 +20,7 @@ from benchmarks.flood import Flood
 from benchmarks.idle import Idle
 from benchmarks.journal import Pile
 from benchmarks.latency import Times
+from benchmarks.routing import Cost
 from benchmarks.rows import Rows
 
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
@@ -124,6 +125,20 @@ def of_journal(pile: Pile) -> list[Row]:
     ]  # fmt: skip
 
 
+def of_acks(rounds: list[Times]) -> list[Row]:
+    """How long a message of 4.0 takes to be durable and acknowledged."""
+    middle = median(one.at(50) for one in rounds)
+    worst = median(one.at(99) for one in rounds)
+    unanswered = sum(one.unanswered for one in rounds)
+    return [
+        Row(
+            f"4.0, from a chat to its ack at {latency.RATE:,}/s",
+            f"{middle * 1000:.1f} ms (p99 {worst * 1000:.1f} ms)",
+            "median under 5 ms", middle < 0.005 and not unanswered,
+        ),
+    ]  # fmt: skip
+
+
 def of_rows(runs: dict[str, list[Rows]]) -> list[Row]:
     """What remembering costs, by engine."""
     table = []
@@ -155,6 +170,16 @@ def of_rows(runs: dict[str, list[Rows]]) -> list[Row]:
             )
         )
     return table
+
+
+def of_router(costs: dict[str, list[Cost]]) -> list[Row]:
+    """What a command costs above its bare handler."""
+    rows = []
+    for name, every in costs.items():
+        above = median(cost.above for cost in every)
+        what = f"router and arguments, {name}, above the bare handler"
+        rows.append(Row(what, f"{above * 1e6:.2f} µs", "at most 6 µs", above <= 6e-6))
+    return rows
 
 
 def table(rows: Sequence[Row]) -> str:

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 
+from relaytw import pins
 from relaytw.errors import Refused
 from relaytw.messages import Auth, Chat, ClientKey, ErrorCode, Handshake, Status
 from relaytw.seen import Pass, Seen
@@ -23,6 +24,8 @@ from relaytw.twins import Recent
 
 #: How often, in seconds, a client's oldest message ids are looked at.
 _TRIM_INTERVAL = 1.0
+#: What a phone is told that has spoken 4.0 before.
+OLD_DIALECT = "this device has spoken dialect 4.0; an older one is accepted only if an operator allows it"
 #: Device ids that are no identity: such a device can never be approved.
 NAMELESS = frozenset({"", "unknown", "null", "none", "undefined"})
 
@@ -173,9 +176,9 @@ class Gate:
         Raises `Refused` when the device was approved with another uuid.
         """
         pass_ = self.issue(device)
-        pass_.sealed = True
-        if device.uuid != uuid:
-            self._pin(device, uuid)
+        pass_.sealed = pin = pins.sealed(uuid)
+        if device.uuid != pin:
+            self._pin(device, pin)
         pass_.use = self._keys.signed(device.client, secret)
         pass_.use.at = self._now()
         return pass_
@@ -204,7 +207,7 @@ class Gate:
         may have been read off the wire.
         """
         if auth is None:
-            if self._settings.required and not pass_.sealed:
+            if pass_.sealed is None and self._settings.required:
                 raise Refused(ErrorCode.NO_AUTH, "the packet has no auth; update the script or its secret")
             return True
         client = pass_.client
@@ -317,11 +320,13 @@ class Gate:
         )
 
     def _pin(self, device: Device, uuid: str) -> None:
-        if device.uuid is None:
+        if pins.follows(uuid, device.uuid):
             if device.status is Status.APPROVED:
                 self._approvals.pin(device, uuid)
             elif not device.proven:
                 self._approvals.proved(device)
+        elif pins.is_sealed(device.uuid) and not pins.is_sealed(uuid):
+            raise Refused(ErrorCode.OLD_DIALECT, OLD_DIALECT)
         elif device.uuid != uuid:
             raise Refused(
                 ErrorCode.WRONG_IDENTITY,

@@ -60,6 +60,7 @@ class ErrorCode(StrEnum):
     TEXT_TOO_LONG = "text_too_long"
     NO_AUTH = "no_auth"
     WRONG_IDENTITY = "wrong_identity"
+    OLD_DIALECT = "old_dialect"
     BAD_SIGNATURE = "bad_signature"
     BAD_SEQUENCE = "bad_sequence"
     UNKNOWN_BOT = "unknown_bot"
@@ -86,6 +87,7 @@ class CloseReason(StrEnum):
     BAD_SIGNATURE = "bad_signature"
     BROKEN_SEAL = "broken_seal"
     WRONG_IDENTITY = "wrong_identity"
+    OLD_DIALECT = "old_dialect"
     NOT_APPROVED = "not_approved"
     PENALTY = "penalty"
     UNPROVEN = "unproven"
@@ -118,10 +120,7 @@ class Handshake(NamedTuple):
 
 
 class Hello(NamedTuple):
-    """A 4.0 phone's introduction.  It proves nothing either; the seal of the line after the challenge does.
-
-    `versions` are the major ones, `uuid` is its installation, `resume` the last reply it has acknowledged.
-    """
+    """A 4.0 phone's introduction, which proves nothing either; `resume` is the last reply it acknowledged."""
 
     versions: tuple[int, ...]
     handshake: Handshake

@@ -27,13 +27,13 @@ class Seen:
 class Pass:
     """What the gate gives a connection at its handshake; `signature` is what it remembers of the last one.
 
-    With `sealed` every line that comes over the connection proves itself, and none is signed.
+    With `sealed`, the pin of its device, every line of the connection proves itself, and none is signed.
     """
 
     __slots__ = ("client", "device", "sealed", "seen", "serial", "signature", "use", "verifier")
 
     def __init__(
-        self, client: ClientKey, device: Any, verifier: Any, serial: int, *, sealed: bool = False
+        self, client: ClientKey, device: Any, verifier: Any, serial: int, *, sealed: str | None = None
     ) -> None:
         self.client = client
         self.device = device

@@ -161,9 +161,9 @@ class Signature:
         return values
 
     def _take_options(self, text: str, into: dict[str, object]) -> str:
-        while (found := _OPTION_AT_START.match(text)) and self._take(found, into):
+        while "--" in text and (found := _OPTION_AT_START.match(text)) and self._take(found, into):
             text = text[found.end() :]
-        while (found := _OPTION_AT_END.search(text)) and self._take(found, into):
+        while "--" in text and (found := _OPTION_AT_END.search(text)) and self._take(found, into):
             text = text[: found.start()]
         return text
 

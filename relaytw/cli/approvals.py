@@ -15,6 +15,7 @@ from relaytw.cli.tables import ago, clean, json_option, print_json_pages, print_
 from relaytw.cli.target import Options
 from relaytw.codes import read_code
 from relaytw.messages import Status
+from relaytw.pins import is_sealed
 
 #: Seconds between two looks with --watch.
 _WATCH = 2.0
@@ -101,7 +102,7 @@ def _show_devices(options: Options, status: str | None, seen: Seen) -> None:
     now = options.outside.now()
 
     def row(device: Device) -> tuple[object, ...]:
-        pinned = "no" if device.device_uuid is None else "yes"
+        pinned = "no" if device.device_uuid is None else "4.0" if is_sealed(device.device_uuid) else "yes"
         return (
             device.bot, device.device, _told(device), device.code, device.address, device.version, pinned,
             ago(device.updated_at, now),
@@ -205,6 +206,24 @@ def _device_verb(verb: str, status: Status) -> Callable[..., None]:
         click.echo(f"{clean(bot)}@{clean(device)} is {status.value}.")
 
     return devices.command(verb, help=_MEANING[status])(_takes_names("BOT DEVICE | CODE", status, change))
+
+
+@devices.command("allow-old")
+@click.argument("bot")
+@click.argument("device")
+@click.pass_obj
+def allow_old(options: Options, bot: str, device: str) -> None:
+    """Let an approved device speak 3.2 and 3.3 again.
+
+    Who has once proven itself in dialect 4.0 is not believed in an older one.  This takes its pin away, as
+    approving it anew does; its next proof in whichever dialect pins it again.
+    """
+    client = admin_client(options)
+    known = (item for page in client.devices(Status.APPROVED) for item in page)
+    if not any((item.bot, item.device) == (bot, device) for item in known):
+        raise click.ClickException(f"{clean(bot)}@{clean(device)} is not an approved device")
+    client.set_device(bot, device, Status.APPROVED)
+    click.echo(f"{clean(bot)}@{clean(device)} may speak any dialect until it next proves itself in 4.0.")
 
 
 def _room_verb(verb: str, status: Status) -> Callable[..., None]:

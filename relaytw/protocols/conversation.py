@@ -193,7 +193,7 @@ class Conversation:
 
     Times are seconds on the session's clock, unless a name says otherwise.  It carries, for stages
     that it does not know: `seat` (admission), `pass_` (gate), `account` (intake), `ping_call`
-    (pings), `hello`, `opener` and `secret` (challenges).  `wrap` makes the codec's lines those of 4.0.
+    (pings), `hello` and `opener` (challenges).  `wrap` makes the codec's lines those of 4.0.
     """
 
     link: Link
@@ -205,7 +205,6 @@ class Conversation:
     session: Session = None  # type: ignore[assignment]  # the machine is made of the conversation
     hello: Hello | None = None
     opener: Any = None
-    secret: int = 0
     wrap: Callable[[bytes], bytes] | None = None
     handshake: Handshake | None = None
     key: ClientKey | None = None

@@ -98,6 +98,8 @@ class Acceptance:
         self._loops_told: dict[LaneKey, float] = {}
         self._batch: list[Job] = []
         self._owed: list[tuple[Conversation, str]] = []
+        # Messages that are acknowledged when something has ended, and to whom: to the latest who asked.
+        self._unended: dict[tuple[ClientKey, str], Conversation] = {}
         self._lookups: list[tuple[Deferred[Room], LaneKey, bool]] = []
         self._unlogged: dict[LaneKey, list[tuple[Chat, Message]]] = {}
         self._log = Logger(namespace="relaytw.intake")
@@ -113,7 +115,10 @@ class Acceptance:
         if name is None:
             metrics.duplicates += 1
             self._log.debug("{client} sent a message again", client=conversation.key)
-            self._owe(conversation, chat)
+            if (pass_.client, chat.id) in self._unended:
+                self._unended[pass_.client, chat.id] = conversation
+            else:
+                self._owe(conversation, chat)
             return
         client, trace, now = pass_.client, self._new_id(), self._now()
         if pass_.device.status is not _APPROVED:
@@ -205,8 +210,16 @@ class Acceptance:
             message.redelivered = True
         if not self._direct:
             self._owed.append((conversation, chat.id))
-        elif conversation.account.ended is None:
-            conversation.account.ended = partial(_ended, conversation)
+            return
+        self._unended[message.client, chat.id] = conversation
+        if conversation.account.ended is None:
+            conversation.account.ended = partial(self._ended, message.client)
+
+    def _ended(self, client: ClientKey, name: str) -> None:
+        """What a message was waited for is over: its phone need not keep it."""
+        conversation = self._unended.pop((client, name), None)
+        if conversation is not None:
+            _acknowledge([(conversation, name)])
 
     def _bury(
         self, letters: DeadLetters, conversation: Conversation, chat: Chat, message: Message, line: bytes
@@ -216,7 +229,8 @@ class Acceptance:
         letter = DeadLetter(
             0, at, "too_old", message.client, room, message.id, message.trace, chat.text, 0, at, line
         )
-        letters.add(letter, partial(_acknowledge, [(conversation, chat.id)]))
+        self._unended[message.client, chat.id] = conversation
+        letters.add(letter, partial(self._ended, message.client, chat.id))
 
     # -- lanes
 
@@ -352,7 +366,3 @@ def _acknowledge(owed: Sequence[tuple[Conversation, str]]) -> None:
     for conversation, names in by_phone.items():
         if not conversation.over:
             conversation.say(wire.encode_ack(names))
-
-
-def _ended(conversation: Conversation, name: str) -> None:
-    _acknowledge([(conversation, name)])

@@ -12,6 +12,7 @@ from twisted.logger import Logger
 
 from relaytw.gate import Room
 from relaytw.messages import ClientKey, Status
+from relaytw.pins import follows
 from relaytw.services.approval_cache import ApprovalCache
 from relaytw.services.audit import AuditWriter
 from relaytw.services.known import KnownDevice, KnownRoom
@@ -102,9 +103,9 @@ class ApprovalEffects:
             device.take(found, self._wall, pinning=pinning)
             device.fresh = False
             self.rowless.pop(device, None)
-            if not pinning or found.uuid is not None:
+            if pin is None or not (pinning and follows(pin.uuid, found.uuid)):
                 self.pins.pop(device.client, None)
-            if found.uuid is not None and uuid not in (None, found.uuid):
+            if found.uuid is not None and uuid not in (None, found.uuid) and device.uuid != uuid:
                 self._log.warn("{client} is bound to another deviceUUID now", client=device.client)
         else:
             device.lose()

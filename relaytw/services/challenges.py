@@ -17,11 +17,12 @@ from relaytw.protocols.conversation import Conversation, Ending
 class _Candidates:
     """The keys that a connection may turn out to have, one pair for each secret that is valid."""
 
-    __slots__ = ("keys", "opener")
+    __slots__ = ("keys", "opener", "secrets")
 
     def __init__(
         self, secrets: Sequence[bytes], hello: Hello, hello_line: bytes, nonce: bytes, said: bytes
     ) -> None:
+        self.secrets = secrets
         self.keys = [wire.derive(secret, hello.nonce, nonce, hello_line, said) for secret in secrets]
         self.opener = wire.Opener([keys.phone for keys in self.keys])
 
@@ -45,7 +46,6 @@ class Challenges:
 
     def put(self, conversation: Conversation, hello: Hello, line: bytes) -> None:
         """Challenge a phone whose `hello` came as this line; ends the conversation if we have no language."""
-        conversation.wrap = wire.leave_open
         if not set(wire.VERSIONS) & set(hello.versions):
             self._have_no_language(conversation)
             return
@@ -57,13 +57,18 @@ class Challenges:
         conversation.link.check_seal = conversation.opener.opener.check
         conversation.link.say(said)
 
-    def met(self, conversation: Conversation) -> int:
-        """The phone has proven itself: seal what it is told from now on; the index of its secret."""
+    def met(self, conversation: Conversation) -> None:
+        """The phone has proven itself: seal what it is told from now on."""
         candidates: _Candidates = conversation.opener
-        secret = candidates.opener.chosen or 0
-        conversation.wrap = wire.Sealer(candidates.keys[secret].relay).seal
+        chosen = candidates.opener.chosen or 0
+        conversation.wrap = wire.Sealer(candidates.keys[chosen].relay).seal
         candidates.keys.clear()
-        return secret
+
+    def secret_of(self, conversation: Conversation, bot: str) -> int | None:
+        """The index of the secret that the phone has proven to know; None if it was retired meanwhile."""
+        candidates: _Candidates = conversation.opener
+        shown, valid = candidates.secrets[candidates.opener.chosen or 0], self._secrets_of(bot)
+        return valid.index(shown) if shown in valid else None
 
     def _have_no_language(self, conversation: Conversation) -> None:
         versions = ", ".join(map(str, wire.VERSIONS))

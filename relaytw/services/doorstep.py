@@ -7,10 +7,11 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from relaytw import texts
-from relaytw.errors import Refused
-from relaytw.gate import Device
+from relaytw import pins, texts
+from relaytw.errors import BrokenSeal, Refused
+from relaytw.gate import OLD_DIALECT, Device
 from relaytw.messages import CloseReason, ErrorCode, Handshake, Hello, Status
+from relaytw.protocols import wire
 from relaytw.protocols.conversation import SERVER_FULL, Conversation, Desk, Ending
 from relaytw.services.roster import Roster
 from relaytw.services.stages import Stages
@@ -38,6 +39,8 @@ class Doorstep:
     def challenge(self, conversation: Conversation, hello: Hello, line: bytes) -> None:
         """Ask a 4.0 phone to prove itself, unless it is in the penalty box or could not be let in anyway."""
         stages, key = self._stages, hello.handshake.key
+        # Whatever it is told, it is told in its dialect.
+        conversation.wrap = wire.leave_open
         hopeless = stages.registry.live(key) is None and not stages.admission.hope(conversation) > 0
         if conversation.seat is None and hopeless:
             conversation.session.end(SERVER_FULL)
@@ -52,7 +55,7 @@ class Doorstep:
         if conversation.handshake is None:
             conversation.handshake, conversation.key = handshake, handshake.key
             if conversation.hello is not None:
-                conversation.secret = self._stages.challenges.met(conversation)
+                self._stages.challenges.met(conversation)
             elif self._is_penalised(conversation, handshake):
                 self._refuse(conversation, CloseReason.PENALTY, texts.HANDSHAKE_PENALTY)
                 return
@@ -65,6 +68,8 @@ class Doorstep:
             why = found.reason
             text = texts.HANDSHAKE_REFUSED_BECAUSE.format(reason=why) if why else texts.HANDSHAKE_REFUSED
             self._refuse(conversation, CloseReason.NOT_APPROVED, text)
+        elif conversation.hello is None and pins.is_sealed(found.uuid):
+            self._turn_away(conversation)
         else:
             self._admit(conversation, handshake, found)
 
@@ -109,12 +114,15 @@ class Doorstep:
 
     def _let_in(self, conversation: Conversation, handshake: Handshake, device: Device) -> bool:
         """Give a phone its pass and its welcome; False if it is not the phone that was approved."""
-        stages, gate = self._stages, self._stages.gate
+        stages, hello = self._stages, conversation.hello
         try:
-            sealed, secret = conversation.hello, conversation.secret
-            conversation.pass_ = (
-                gate.issue(device) if sealed is None else gate.admit(device, sealed.uuid, secret)
-            )
+            if hello is None:
+                conversation.pass_ = stages.gate.issue(device)
+            elif (secret := stages.challenges.secret_of(conversation, device.client.bot)) is not None:
+                conversation.pass_ = stages.gate.admit(device, hello.uuid, secret)
+            else:
+                conversation.reproach(BrokenSeal(ErrorCode.BAD_SIGNATURE, "the secret was just retired"))
+                return False
         except Refused as refused:
             conversation.session.end(Ending(CloseReason.WRONG_IDENTITY, refused.why, refused.code))
             return False
@@ -140,6 +148,16 @@ class Doorstep:
     def _refuse(self, conversation: Conversation, reason: CloseReason, text: str) -> None:
         self._stages.welcome.refuse(conversation, text)
         conversation.session.end(Ending(reason))
+
+    def _turn_away(self, conversation: Conversation) -> None:
+        """It spoke 4.0 before: whoever has it speak less may stand between us, or be somebody else."""
+        client = conversation.key
+        self._log.warn(
+            "{client} at {peer} has spoken dialect 4.0 and now speaks an older one; if its script was really "
+            "changed back: relayctl devices allow-old BOT DEVICE",
+            client=client, peer=conversation.peer,
+        )  # fmt: skip
+        conversation.session.end(Ending(CloseReason.OLD_DIALECT, OLD_DIALECT, ErrorCode.OLD_DIALECT))
 
     def _lookup_failed(self, failure: Failure, conversation: Conversation) -> None:
         self._log.failure("{client} could not be looked up", failure, client=conversation.key)

@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 
 from relaytw.gate import NAMELESS, Device, Room
 from relaytw.messages import ClientKey, Status
+from relaytw.pins import follows
 from relaytw.settings import MOST_AT_A_TIME, ChatLogPolicy, RoomSettings
 from relaytw.store.devices import StoredDevice
 from relaytw.store.rooms import RowKey, StoredRoom
@@ -39,7 +40,7 @@ class KnownDevice(Device):
         self.number, self.word, self.saved = row.number, row.word, True
         self.status = status_of_device(self.client, row.word)
         self.reason = row.reason or ""
-        if row.uuid is not None or not pinning:
+        if not (pinning and self.uuid is not None and follows(self.uuid, row.uuid)):
             self.uuid = row.uuid
         self.line_bytes, self.image_width = row.line_bytes, row.image_width
         self.created_at, self.updated_at = wall.seconds(row.created_at), wall.seconds(row.updated_at)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import and_, bindparam, delete, func, null, select, update
 
 from relaytw.messages import ClientKey, Status
+from relaytw.pins import follows
 from relaytw.store.connections import COLLISIONS
 from relaytw.store.layout import Layout
 from relaytw.store.schema import devices
@@ -74,7 +75,11 @@ _DECIDE = {
 }
 _PIN = Statement(
     update(devices)
-    .where(_c.id == bindparam("number"), _c.status == Status.APPROVED.value, _c.device_uuid.is_(None))
+    .where(
+        _c.id == bindparam("number"),
+        _c.status == Status.APPROVED.value,
+        _c.device_uuid.is_(None) | (_c.device_uuid == bindparam("before")),
+    )
     .values({_c.device_uuid: bindparam("uuid")})
 )
 _COUNT_PENDING = Statement(select(func.count()).select_from(devices).where(_c.status == Status.PENDING.value))
@@ -223,10 +228,10 @@ def decide(
 
 
 def pin(transaction: Transaction, pins: Mapping[ClientKey, str]) -> None:
-    """Bind approved devices that are bound to nothing yet."""
+    """Bind approved devices that are bound to nothing yet, or to what this pin follows."""
     for client, stored in find(transaction, pins.keys()).items():
-        if stored.uuid is None:
-            transaction.run(_PIN, number=stored.number, uuid=pins[client])
+        if follows(pins[client], stored.uuid):
+            transaction.run(_PIN, number=stored.number, uuid=pins[client], before=stored.uuid or "")
 
 
 def make_room(

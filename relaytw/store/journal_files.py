@@ -39,7 +39,10 @@ def inspect(folder: Path) -> Inspection:
 
 
 def unfinished(folder: Path) -> list[str]:
-    """The ids of the messages that are not finished, oldest first.  Raises OSError, BadRecord."""
+    """The ids of the messages that are not finished, and of those whose answers wait, oldest first.
+
+    Raises OSError, BadRecord.
+    """
     messages: dict[int, str] = {}
     for path in paths(folder):
         data = path.read_bytes()
@@ -50,6 +53,8 @@ def unfinished(folder: Path) -> list[str]:
             said = decode(record)
             if isinstance(said, Accepted):
                 messages[said.number] = said.id
+            elif isinstance(said, Waits):
+                messages[said.number] = said.reply.id.rpartition("/")[0]
             elif isinstance(said, Finished):
                 for number in said.numbers:
                     messages.pop(number, None)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tests.torture.books import Books, Verdict
 from tests.torture.relays import Phone, Relay, converse, listen
+from tests.torture.sealed import SealedPhone
 
 PHONES = 4
 #: Seconds that the last life of a relay has to answer everything.
@@ -30,7 +31,10 @@ def run(seed: int, folder: Path, kills: int) -> Verdict:
         sync=chance.choice(("normal", "normal", "normal", "full")),
         segment=chance.choice((65_536, 33_554_432)),
     )
-    phones = [Phone(number, relay.port, books) for number in range(PHONES)]
+    phones = [
+        SealedPhone(number, relay.port, books, chance) if number % 2 else Phone(number, relay.port, books)
+        for number in range(PHONES)
+    ]
     for _ in range(kills):
         relay.start()
         converse(phones, chance, time.monotonic() + chance.uniform(0.05, 1.0), numbers)
@@ -77,7 +81,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix="relaytw-torture-") as folder:
             verdict = run(seed, Path(folder), given.per_run)
         bad += not verdict.good
-        for name in ("sent", "answered", "journalled", "outside", "unread", "repeated"):
+        for name in ("sent", "sealed", "answered", "journalled", "outside", "unread", "repeated"):
             setattr(total, name, getattr(total, name) + getattr(verdict, name))
         print(f"seed {seed}: {'good' if verdict.good else 'BAD'}  {verdict}", flush=True)  # noqa: T201
         if given.done and verdict.good:

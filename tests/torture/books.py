@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from relaytw.store.journal_files import unfinished
 
+_NUMBER = re.compile(r"\d+")
 #: Messages sent so many seconds before a kill are outside the promise of dialect 3.x.
 GRACE = 0.050
 #: On a busy machine the relay may be that far behind with reading: what it has read is known, for it reads
@@ -17,12 +19,16 @@ BEHIND = 1.0
 
 @dataclass
 class Sent:
-    """One message: its room, when it was sent, by which phone, and in which life of the relay."""
+    """One message: its room, when it was sent, by which phone, and in which life of the relay.
+
+    A `sealed` one is of a 4.0 phone, which keeps it until the relay has it: nothing excuses its loss.
+    """
 
     room: str
     at: float
     phone: str
     life: int
+    sealed: bool = False
 
 
 @dataclass
@@ -38,10 +44,12 @@ class Answer:
 class Verdict:
     """The outcome of one run; `lost`, `twice` and `disorder` must be empty.
 
+    `sealed` of them were sent by 4.0 phones, whose messages and answers are never lost and never doubled;
     `outside` were sent within `GRACE` of a kill, `unread` within `BEHIND` and nothing behind them was read.
     """
 
     sent: int = 0
+    sealed: int = 0
     answered: int = 0
     journalled: int = 0
     outside: int = 0
@@ -65,9 +73,9 @@ class Books:
         self.answers: list[Answer] = []
         self.kills: list[float] = []
 
-    def say(self, number: int, room: str, at: float, phone: str) -> None:
+    def say(self, number: int, room: str, at: float, phone: str, *, sealed: bool = False) -> None:
         """A phone has sent this."""
-        self.sent[number] = Sent(room, at, phone, len(self.kills))
+        self.sent[number] = Sent(room, at, phone, len(self.kills), sealed)
 
     def hear(self, text: str) -> None:
         """A phone was given this to type."""
@@ -78,8 +86,8 @@ class Books:
 
     def check(self, folder: Path) -> Verdict:
         """Compare; the relay has been killed, or stopped, for good."""
-        verdict = Verdict(sent=len(self.sent))
-        journalled = {int(name.rpartition(":")[2]) for name in unfinished(folder)}
+        verdict = Verdict(sent=len(self.sent), sealed=sum(sent.sealed for sent in self.sent.values()))
+        journalled = {int(_NUMBER.findall(name)[-1]) for name in unfinished(folder)}
         heard = Counter(answer.number for answer in self.answers)
         read: dict[tuple[str, int], int] = {}
         for number in self.sent.keys() & (heard.keys() | journalled):
@@ -91,6 +99,8 @@ class Books:
                 verdict.journalled += number in journalled
             elif number in journalled:
                 verdict.journalled += 1
+            elif sent.sealed:
+                verdict.lost.append(f"4.0 message {number}, sent {self._before(sent.at)}")
             elif any(0 <= kill - sent.at < GRACE for kill in self.kills):
                 verdict.outside += 1
             elif number > read.get((sent.phone, sent.life), -1) and self._behind(sent):
@@ -108,6 +118,8 @@ class Books:
         for number, answers in lives.items():
             # On the wire when the relay died: the handler ran again, and in another life.
             again = [a for a in answers[1:] if a.again and a.life > answers[0].life]
+            if number in self.sent and self.sent[number].sealed:
+                again = []
             if len(again) == len(answers) - 1:
                 verdict.repeated += len(again)
             else:

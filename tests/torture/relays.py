@@ -1,4 +1,4 @@
-"""One relay that is killed and started again, and phones that talk to it as scripts do."""
+"""One relay that is killed and started again, and phones that talk to it as scripts of today do."""
 
 from __future__ import annotations
 
@@ -47,6 +47,8 @@ jitter = 0.5
 [journal]
 sync = "{sync}"
 segment_bytes = {segment}
+# Here it is never the message that kills the relay: none is to be given up for being there each time.
+max_deliveries = 100
 [admin]
 listen = "tcp:{admin}:interface=127.0.0.1"
 [bots]
@@ -158,17 +160,20 @@ class Phone:
             return
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
-            packet = decode_from_relay(line)
-            if isinstance(packet, PingPacket):
-                self._pong(packet.server_timestamp)
-            elif isinstance(packet, ReplyPacket) and packet.text is not None:
-                self._books.hear(packet.text)
+            self._take(line)
 
     def hang_up(self) -> None:
         """Take what is there still, and close."""
         while self._socket is not None and select.select([self._socket], [], [], 0)[0]:
             self.hear()
         self._lost()
+
+    def _take(self, line: bytes) -> None:
+        packet = decode_from_relay(line)
+        if isinstance(packet, PingPacket):
+            self._pong(packet.server_timestamp)
+        elif isinstance(packet, ReplyPacket) and packet.text is not None:
+            self._books.hear(packet.text)
 
     def _pong(self, stamp: int) -> None:
         auth = self._identity.auth(time.time())

@@ -20,6 +20,7 @@ STAGES: tuple[tuple[str, ...], ...] = (
         "relaytw.texts",
         "relaytw.metrics",
         "relaytw.permits",
+        "relaytw.pins",
         "relaytw.logs",
         "relaytw.settings",
     ),

@@ -18,7 +18,9 @@ CHAT_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 #: The longest id of a reply, and how many one line may acknowledge.
 REPLY_ID_CHARS = 80
 MOST_IDS = 10_000
-#: The longest uuid, version and code of a failure that are kept.
+#: The longest uuid: with what stands before it in the table it fills its column.
+UUID_CHARS = 96
+#: The longest version and code of a failure that are kept.
 _WORD_CHARS = 100
 _LATEST = 2**53
 _new: Any = tuple.__new__
@@ -44,7 +46,7 @@ class HelloShape(Struct):
         for name, value, limit in (
             ("bot", self.bot, BOT_CHARS),
             ("device", self.device, DEVICE_CHARS),
-            ("uuid", self.uuid, _WORD_CHARS),
+            ("uuid", self.uuid, UUID_CHARS),
             ("version", self.version, _WORD_CHARS),
         ):
             if len(value) > limit:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from relaytw.messages import Chat, Hello
+from relaytw.messages import Chat, Dialect, Hello
 from relaytw.phone import Identity
 from relaytw.protocols import wire
 from relaytw.protocols.bridge import Bridge
 from relaytw.protocols.wire import v40_phone as v40
 from relaytw.protocols.wire.phone import ErrorPacket, HandshakeComplete, PingPacket, ReplyPacket
+from tests.unit.relay.harness import BOT, SECRET, RelayTestCase
+from tests.unit.relay.journals import JournalTestCase
 from tests.unit.relay.phones import Phone, World
 
 
@@ -23,6 +25,7 @@ class Sealed(Phone):
         self.refusals: list[tuple[str, str]] = []
         self.pushed: list[str] = []
         self.heard_lines: list[bytes] = []
+        self.said: list[bytes] = []
         self.nonce = b""
         self._hello_line = b""
         self._hello: Hello | None = None
@@ -30,6 +33,15 @@ class Sealed(Phone):
         super().__init__(world, bridge, identity, host, answers=False)
 
     # -- what it says
+
+    def send(self, data: bytes) -> None:
+        """Send bytes, and remember them."""
+        self.said.append(data)
+        super().send(data)
+
+    def on(self, **about: Any) -> Sealed:
+        """Say hello, and prove itself."""
+        return self.greet(**about).prove()
 
     def greet(
         self, *, resume: str | None = None, uuid: str = "uuid", versions: tuple[int, ...] = (4,)
@@ -44,11 +56,15 @@ class Sealed(Phone):
 
     def prove(self) -> Sealed:
         """Answer the challenge."""
+        return self.unlock().tell(v40.encode_proof())
+
+    def unlock(self) -> Sealed:
+        """Understand the challenge, but say nothing yet."""
         assert self._hello is not None
         secret = self.identity.secret or b""
         keys = wire.derive(secret, self._hello.nonce, self.nonce, self._hello_line, self._challenge_line)
         self.sealer, self.opener = wire.Sealer(keys.phone), wire.Opener([keys.relay])
-        return self.tell(v40.encode_proof())
+        return self
 
     def tell(self, *lines: bytes) -> Sealed:
         """Say these lines of the codec, sealed, in one packet."""
@@ -72,6 +88,15 @@ class Sealed(Phone):
 
     # -- what it hears
 
+    @property
+    def replies(self) -> list[tuple[str, str | None]]:
+        """The ids and texts of the replies it was given."""
+        return list(zip(self.pushed, self.texts, strict=True))
+
+    def events(self, event: str) -> int:
+        """How many lines of this event it was told."""
+        return sum(b'"event":"%b"' % event.encode() in line for line in self.heard_lines)
+
     def hear(self, data: bytes) -> None:
         """The relay says something: in order, and sealed once it must be."""
         *lines, self._rest = (self._rest + data).split(b"\n")
@@ -94,3 +119,18 @@ class Sealed(Phone):
                 self.packets.append(reply)
             case HandshakeComplete() | ErrorPacket() | PingPacket() | ReplyPacket():
                 self.packets.append(packet)
+
+
+class SealedTestCase(RelayTestCase):
+    """A relay, and phones of 4.0 for it."""
+
+    def sealed(self, device: str = "phone-1", *, secret: str = SECRET) -> Sealed:
+        """A connection over which nothing was said yet."""
+        identity = Identity(BOT, device, Dialect.V40, secret.encode())
+        phone = Sealed(self.world, self.relay.factory.buildProtocol(None), identity, "10.0.0.7")
+        self.phones.append(phone)
+        return phone
+
+
+class SealedJournalTestCase(SealedTestCase, JournalTestCase):
+    """The same, with a journal whose relay can be killed."""
