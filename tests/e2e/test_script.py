@@ -128,6 +128,36 @@ def test_keys_and_seals(alone: Phone) -> None:
     assert alone.evaluate(f"I.unseal(K.relay, 3, {json.dumps(theirs)}).data") == {"text": "에코 😀"}
 
 
+def vectors(name: str) -> Any:
+    """One file of the published vectors."""
+    return json.loads((Path(__file__).parents[1] / "vectors" / name).read_text("utf-8"))
+
+
+def test_vectors(alone: Phone) -> None:
+    """The script computes the published keys and seals, opens what it must and refuses what it must."""
+    for case in vectors("keys.json"):
+        texts = (case["secret"], case["phone_nonce"], case["relay_nonce"])
+        lines = (f"I.latin1(I.utf8({json.dumps(case[name])}))" for name in ("hello", "challenge"))
+        call = (
+            f"K = I.keysOf({', '.join([*map(json.dumps, texts), *lines])}); [I.hex(K.phone), I.hex(K.relay)]"
+        )
+        assert alone.evaluate(call) == [case["phone_key"], case["relay_key"]]
+    case = vectors("seals.json")
+    alone.evaluate(f"V = I.unhex('{case['key']}'); 1")
+    for one in case["sealed"]:
+        packet = json.loads(one["open"])
+        data = json.dumps(packet["data"], ensure_ascii=False, separators=(",", ":"))
+        call = f"I.seal(V, {one['seq']}, {json.dumps(packet['event'])}, {json.dumps(data)})"
+        assert alone.evaluate(call).encode("latin-1").decode() == one["sealed"]
+        line = json.dumps(one["sealed"].encode().decode("latin-1"))
+        assert alone.evaluate(f"I.unseal(V, {one['seq']}, {line}).data") == packet["data"]
+    for one in case["refused"]:
+        line = json.dumps(one["line"].encode().decode("latin-1"))
+        attempt = f"try {{ I.unseal(V, 1, {line}); return 'taken'; }} catch (e) {{ return 'no'; }}"
+        caught = f"(function () {{ {attempt} }})()"
+        assert alone.evaluate(caught) == "no", one["why"]
+
+
 @pytest.mark.parametrize(
     ("change", "why"),
     [
