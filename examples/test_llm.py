@@ -20,6 +20,7 @@ class Model:
         self.slow = False
 
     def __call__(self, said: llm.Said) -> Awaitable[str]:
+        """Be asked."""
         self.asked.append(said)
         if not self.slow:
             return succeed(f"answer {len(self.asked)}")

@@ -38,6 +38,7 @@ from relaytw.services.admin import Operator
 from relaytw.services.approval_desk import ApprovalDesk
 from relaytw.services.audit import AuditWriter
 from relaytw.services.books import Books
+from relaytw.services.bot_hooks import BotHooks
 from relaytw.services.bot_settings import SettingsKeeper
 from relaytw.services.conversations import Conversations
 from relaytw.services.dead_letters import DeadLetters
@@ -171,9 +172,9 @@ class _Assembly:
         self.settings = LiveSettings()
         self.keeper = wiring.keeper(config, reactor, database, self.settings, now)
         self.webhooks = webhooks(config, reactor, self.metrics, now, self.random)
-        elsewhere = self.webhooks.bots() if self.webhooks is not None else []
-        bots = [*elsewhere, *load_bots(config.bots.load)]
+        bots = [*(self.webhooks.bots() if self.webhooks is not None else ()), *load_bots(config.bots.load)]
         self.router = message_wiring.router(config, reactor, bots, self.settings)
+        self.hooks = BotHooks(bots, reactor, config.limits.drain_timeout, lambda: self.router.begin)
         self.audit = AuditWriter(database, reactor, now, config.database.audit_waiting)
         self.approvals = wiring.approvals(
             config, reactor, database, self.audit, self.token, self.metrics, now
@@ -269,7 +270,6 @@ class _Assembly:
                 settings=RedeliverySettings(keys.max_deliveries, keys.max_age),
                 clock=self.reactor, now=self.now, metrics=self.metrics,
             )  # fmt: skip
-
         self.records.forgetting.others += _forgetters(self.journal, self.dead_letters)
         self.records.forgetting.left_alone = self.dispatcher.questions.end_with
         self.records.forgetting.others.append(self.conversations.forget)
@@ -320,6 +320,7 @@ class _Assembly:
             *self.records.services,
             self.keeper,
             self.threads,
+            self.hooks,
             self.preparer,
             self.webhooks,
             *housekeeping(config, reactor, self._sweeps(), self.machine.memory_percent),
