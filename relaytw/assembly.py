@@ -22,7 +22,7 @@ from twisted.web.server import Site
 
 from relaytw import message_wiring, wiring
 from relaytw.admin.site import make_site
-from relaytw.bots.loading import load as load_bots
+from relaytw.bot_code import Code
 from relaytw.config import Config
 from relaytw.credentials import Credentials, admin_token
 from relaytw.errors import BadLine, ConfigError, Unavailable
@@ -38,7 +38,6 @@ from relaytw.services.admin import Operator
 from relaytw.services.approval_desk import ApprovalDesk
 from relaytw.services.audit import AuditWriter
 from relaytw.services.books import Books
-from relaytw.services.bot_hooks import BotHooks
 from relaytw.services.bot_settings import SettingsKeeper
 from relaytw.services.conversations import Conversations
 from relaytw.services.dead_letters import DeadLetters
@@ -172,10 +171,9 @@ class _Assembly:
         self.settings = LiveSettings()
         self.keeper = wiring.keeper(config, reactor, database, self.settings, now)
         self.webhooks = webhooks(config, reactor, self.metrics, now, self.random)
-        bots = [*(self.webhooks.bots() if self.webhooks is not None else ()), *load_bots(config.bots.load)]
-        self.router = message_wiring.router(config, reactor, bots, self.settings)
-        self.hooks = BotHooks(bots, reactor, config.limits.drain_timeout, lambda: self.router.begin)
         self.audit = AuditWriter(database, reactor, now, config.database.audit_waiting)
+        self.code = Code(config, reactor, now, self.settings, self.webhooks, self.audit, self.in_thread)
+        self.router = self.code.router
         self.approvals = wiring.approvals(
             config, reactor, database, self.audit, self.token, self.metrics, now
         )
@@ -217,7 +215,7 @@ class _Assembly:
         limits, settings_of = config.limits, self.settings.settings_of
         loop_guard = message_wiring.loop_guard(config)
         self.threads = message_wiring.threads(config, reactor, self.in_thread)
-        message_wiring.give_threads(self.router, self.threads, reactor)
+        self.code.give_threads(self.threads)
         self.preparer = message_wiring.preparer(config, reactor, self.reach.phone, self.in_thread)
         self.dispatcher = Dispatcher(
             clock=reactor, lanes=message_wiring.lanes(config, self.settings), intake=self.intake,
@@ -294,7 +292,7 @@ class _Assembly:
             secrets=wiring.secrets(
                 config, self.reactor, self.keys, self.gate, self.sessions, self.audit, now
             ),
-            state=StateDesk(self.conversations, self.audit),
+            state=StateDesk(self.conversations, self.audit), modules=self.code.modules,
             outbox=Post(
                 outbox=self.outbox, outcomes=self.outcomes, approvals=self.approvals, audit=self.audit,
                 clock=self.reactor, now=now, new_id=wiring.trace_ids(), trace=self.trace,
@@ -320,7 +318,7 @@ class _Assembly:
             *self.records.services,
             self.keeper,
             self.threads,
-            self.hooks,
+            *self.code.services,
             self.preparer,
             self.webhooks,
             *housekeeping(config, reactor, self._sweeps(), self.machine.memory_percent),

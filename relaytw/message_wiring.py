@@ -6,11 +6,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from twisted.internet.asyncioreactor import AsyncioSelectorReactor
 from twisted.internet.threads import deferToThreadPool
 
-from relaytw.bots.bot import Bot
-from relaytw.bots.router import Router
 from relaytw.config import Config
 from relaytw.daemons import DaemonThreads
 from relaytw.intake import Job
@@ -21,7 +18,6 @@ from relaytw.services.acceptance import Memory
 from relaytw.services.chat_log import ChatLog
 from relaytw.services.live_settings import LiveSettings
 from relaytw.services.preparing import MediaSettings, Preparer
-from relaytw.services.tasks import go_on
 from relaytw.services.threads import BlockingPool
 from relaytw.store.journal import Journal
 from relaytw.store.syncing import InThread
@@ -82,21 +78,6 @@ def lanes(config: Config, settings: LiveSettings) -> Lanes[Job]:
         width_of=settings.width_of,
         limit_of=settings.limit_of,
     )
-
-
-def router(config: Config, reactor: Any, bots: Sequence[Bot], settings: LiveSettings) -> Router:
-    """What finds the handler of a message."""
-    return Router(
-        bots, settings.settings_of, now=reactor.seconds,
-        language=config.bots.language, cooldowns=config.bots.cooldowns, helps=True,
-    )  # fmt: skip
-
-
-def give_threads(router: Router, pool: BlockingPool, reactor: Any) -> None:
-    """Let middleware and listeners reach threads, and asyncio where its loop runs."""
-    router.in_thread = lambda message, function: pool.run_alone(message.bot, function)
-    if isinstance(reactor, AsyncioSelectorReactor):
-        router.begin = lambda coroutine: go_on(coroutine, None, lambda step, value: step(value), reactor)
 
 
 def threads(config: Config, reactor: Any, in_thread: InThread | None) -> BlockingPool:

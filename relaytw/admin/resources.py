@@ -15,6 +15,7 @@ from relaytw import __version__
 from relaytw.admin.callers import Scope
 from relaytw.admin.exposition import exposition, render
 from relaytw.admin.journal import DeadLetter, DeadLetterId, Journal
+from relaytw.admin.module_routes import ModulesApi
 from relaytw.admin.openapi import document
 from relaytw.admin.outbox_routes import OutboxApi
 from relaytw.admin.problems import Problem
@@ -105,6 +106,7 @@ class AdminApi:
             *BroadcastApi(pushing.broadcasts).routes(),
             *SchedulesApi(pushing.schedules).routes(),
             *StateApi(self._view.state).routes(),
+            *ModulesApi(self._view.modules).routes(),
             Route("GET", "/api/v1/journal", self.journal, returns=Journal, scope=READ),
             Route("GET", "/api/v1/dead-letters", self.dead_letters, returns=Listing[DeadLetter]),
             Route("POST", "/api/v1/dead-letters/requeue", self.requeue, DeadLetterId, DeadLetterId, act=True),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
+from relaytw.admin.modules import ModulesView
 from relaytw.admin.outbox import OutboxView
 from relaytw.admin.pushing import BroadcastsView, PushesView
 from relaytw.admin.scheduling import SchedulesView
@@ -224,6 +225,10 @@ class RelayView(Protocol):
     @property
     def state(self) -> StateView:
         """What bots remember."""
+
+    @property
+    def modules(self) -> ModulesView:
+        """The code of the bots."""
 
     @property
     def outbox(self) -> OutboxView:

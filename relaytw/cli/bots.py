@@ -9,6 +9,7 @@ import click
 
 from relaytw.admin.shapes import Bot, BotChange
 from relaytw.cli.client import admin_client
+from relaytw.cli.modules import modules, reload
 from relaytw.cli.tables import clean, json_option, print_json, print_table
 from relaytw.cli.target import Options
 from relaytw.settings import BotSettings, ChatLogPolicy
@@ -108,6 +109,10 @@ def resume(options: Options, bot: str) -> None:
     """Run the messages of BOT again, from the next one on."""
     admin_client(options).set_bot(BotChange(bot, paused=False))
     click.echo(f"{clean(bot)} is running.")
+
+
+bots.add_command(modules)
+bots.add_command(reload)
 
 
 def read_settings(settings: Iterable[str], kinds: Mapping[str, Callable[[str], Any]]) -> dict[str, Any]:

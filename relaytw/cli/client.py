@@ -12,6 +12,7 @@ import click
 import msgspec
 
 from relaytw.admin.journal import DeadLetter, DeadLetterId, Journal
+from relaytw.admin.modules import ModuleLoaded, ReloadModule
 from relaytw.admin.outbox import Dropped, DropReplies, Held, HeldReply, SendText, Sent, Trace
 from relaytw.admin.secrets import RetireSecret, SecretRetired, SecretRotated, SecretsStatus
 from relaytw.admin.shapes import (
@@ -167,6 +168,15 @@ class AdminClient:
     def drop_dead_letter(self, number: int) -> None:
         """Forget a message that was given up."""
         self._post("/api/v1/dead-letters/drop", DeadLetterId(number))
+
+    def modules(self) -> list[ModuleLoaded]:
+        """Every module with bots."""
+        return self._get("/api/v1/bots/modules", Listing[ModuleLoaded]).items
+
+    def reload_modules(self, module: str | None) -> list[ModuleLoaded]:
+        """Load one module anew, or all; what came of it."""
+        answer = self._post("/api/v1/bots/reload", ReloadModule(module))
+        return self._read(answer, Listing[ModuleLoaded]).items
 
     def state(self, which: StateFilter) -> list[Remembered]:
         """Whose conversations are remembered."""

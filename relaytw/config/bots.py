@@ -44,6 +44,9 @@ class BotsConfig(Section):
     """`[bots]`."""
 
     load: tuple[str, ...] = ("relaytw.bots.builtin",)
+    entry_points: bool = True
+    folder: str = ""
+    reload_interval: Seconds = 2.0
     language: Literal["ko", "en"] = "ko"
     cooldowns: Count = 10_000
     conversations: Count = 1000

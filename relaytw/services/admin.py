@@ -10,6 +10,7 @@ from twisted.application.service import Service
 from twisted.logger import Logger
 
 from relaytw import __version__
+from relaytw.admin.modules import ModulesView
 from relaytw.admin.outbox import OutboxView
 from relaytw.admin.secrets import SecretsView
 from relaytw.admin.state import StateView
@@ -65,6 +66,7 @@ class Operator(Service):
         secrets: SecretsView,
         outbox: OutboxView,
         state: StateView,
+        modules: ModulesView,
         books: Books,
         pushing: PushingView,
         now: Callable[[], float],
@@ -87,7 +89,7 @@ class Operator(Service):
         self._now = now
         self.secrets = secrets
         self.pushing = pushing
-        self.outbox, self.state = outbox, state
+        self.outbox, self.state, self.modules = outbox, state, modules
         self._started_at = now()
         self._process = psutil.Process()
         self._log = Logger(namespace="relaytw.audit")

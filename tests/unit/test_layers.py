@@ -59,6 +59,7 @@ STAGES: tuple[tuple[str, ...], ...] = (
         "relaytw.wiring",
         "relaytw.message_wiring",
         "relaytw.recording",
+        "relaytw.bot_code",
         "relaytw.pushing",
     ),
     ("relaytw.assembly",),

@@ -46,6 +46,7 @@ from relaytw.errors import Unavailable
 from relaytw.messages import ClientKey, CloseReason, Dialect, Monitoring, PhoneInfo, Status
 from relaytw.metrics import Metrics
 from relaytw.settings import USUAL_ROOM, BotSettings
+from tests.unit.admin.fake_modules import FakeModules
 from tests.unit.admin.fake_outbox import FakeOutbox
 from tests.unit.admin.fake_state import FakeState
 from tests.unit.admin.push_fakes import FakePushing
@@ -121,9 +122,8 @@ class FakeView:
         self.next: str | None = None
         self.forgotten: list[str] = []
         self.room_values: dict[str, object] = {}
-
         self.secrets, self.outbox, self.state = FakeSecrets(), FakeOutbox(), FakeState()
-        self.pushing = FakePushing()
+        self.pushing, self.modules = FakePushing(), FakeModules()
         self.away: str | None = None
         self.books = JournalRow(
             "normal", None, (SegmentRow("00000001.log", 2048, 3),), 2048, 3, 1500, 940.0, 1, 2, 4

@@ -251,7 +251,7 @@ class OpenApiTests(SiteTestCase):
     def test_every_route_is_described(self) -> None:
         """Each operation has a name of its own, a summary, an answer and the shape of its errors."""
         self.assertEqual(self.document["openapi"], "3.1.0")
-        self.assertEqual(len(self.document["paths"]), 53)
+        self.assertEqual(len(self.document["paths"]), 55)
         operations = [op for path in self.document["paths"].values() for op in path.values()]
         self.assertEqual(len({op["operationId"] for op in operations}), len(operations))
         for operation in operations:
