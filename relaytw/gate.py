@@ -207,9 +207,7 @@ class Gate:
         may have been read off the wire.
         """
         if auth is None:
-            if pass_.sealed is None and self._settings.required:
-                raise Refused(ErrorCode.NO_AUTH, "the packet has no auth; update the script or its secret")
-            return True
+            return self._unsigned(pass_)
         client = pass_.client
         if auth.bot != client.bot or auth.device != client.device:
             claimed = ClientKey(auth.bot, auth.device)
@@ -268,6 +266,11 @@ class Gate:
         twin = not chat.id and self._recent.is_twin(pass_.client, chat, now)
         return None if twin else name
 
+    def forget(self, pass_: Pass, name: str) -> None:
+        """Do not know this message again: nobody can say yet whether it may run."""
+        if pass_.seen is not None and pass_.seen.ids.pop(name, None) is not None:
+            self._remembered -= 1
+
     def remember(
         self, client: ClientKey, name: str, at: float, *, serial: int, signature: int, signed_at: int
     ) -> None:
@@ -318,6 +321,14 @@ class Gate:
             ErrorCode.UNKNOWN_BOT,
             f"bot {bot} has no secret of its own here, and the one of everybody else does not match",
         )
+
+    def _unsigned(self, pass_: Pass) -> bool:
+        if pass_.sealed is None:
+            if self._settings.required:
+                raise Refused(ErrorCode.NO_AUTH, "the packet has no auth; update the script or its secret")
+        elif pass_.device.uuid != pass_.sealed:
+            self._pin(pass_.device, pass_.sealed)  # it was approved while it was on
+        return True
 
     def _pin(self, device: Device, uuid: str) -> None:
         if pins.follows(uuid, device.uuid):

@@ -48,7 +48,9 @@ def answer_note(
 
 def memory(config: Config, journal: Journal | None, now: Callable[[], float]) -> Memory:
     """How far the relay remembers what 4.0 phones have said; without a journal no further than its start."""
-    return Memory(config.dedup.ttl, now() if journal is None else 0.0, config.journal.max_age)
+    started = now()
+    since = (lambda: started) if journal is None else (lambda: journal.remembers_since)
+    return Memory(config.dedup.ttl, since, config.journal.max_age)
 
 
 def preparer(

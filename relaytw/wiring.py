@@ -150,6 +150,7 @@ def secrets(
         gate=gate,
         is_connected=lambda client: sessions.stages.registry.live(client) is not None,
         disconnect=sessions.roster.disconnect,
+        close_forgotten=sessions.roster.close_forgotten_seals,
         in_thread=lambda work: deferToThreadPool(reactor, reactor.getThreadPool(), work),
         required=config.auth.required,
         note=lambda actor, act: audit.note(audit.act(actor, act)),

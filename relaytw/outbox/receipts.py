@@ -75,12 +75,11 @@ class Receipts:
         """The phone has acknowledged or failed this one, and so all that was written before it."""
         kept = list(box.kept or ())
         last = next((at for at, entry in enumerate(kept) if entry.reply.id == name), None)
+        waiting: list[Entry] = []
         if last is None:
-            # It may wait as if it had never been written: its writing died with an earlier run.
-            waiting = box.take_where(lambda entry: entry.reply.id == name)
-            last = len(kept) - 1 if waiting else -1
-        else:
-            waiting = []
+            # It may wait as if it had never been written: its message is run again, and this is what it has
+            # said before.  Of what was written since then nothing is known.
+            waiting, last = box.take_where(lambda entry: entry.reply.id == name), -1
         rest = kept[last + 1 :]
         box.kept = deque(rest) or None
         box.kept_bytes = sum(entry.size for entry in rest)

@@ -16,7 +16,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from relaytw.gate import Approvals, Gate, Room
+from relaytw.gate import Approvals, Device, Gate, Room
 from relaytw.intake import Account, Intake, Job
 from relaytw.lanes import LaneKey
 from relaytw.loop_guard import LoopGuard
@@ -41,11 +41,11 @@ _APPROVED = Status.APPROVED
 class Memory:
     """How far the relay remembers what 4.0 phones have said: for `window` seconds, and not before `since`.
 
-    What is older than `max_age`, in seconds, is not answered any more.  `since` in seconds since the epoch.
+    What is older than `max_age` seconds is not answered any more; `since` gives seconds since the epoch.
     """
 
     window: float = 300.0
-    since: float = 0.0
+    since: Callable[[], float] = float
     max_age: float = 3600.0
 
 
@@ -109,16 +109,7 @@ class Acceptance:
         pass_, metrics = conversation.pass_, self._metrics
         conversation.messages += 1
         too_old = chat.age_ms > self._memory.max_age * 1000
-        if too_old and self._dead_letters is not None and self._dead_letters.full:
-            return  # neither remembered nor acknowledged: the phone will ask again
-        name = self._gate.identify(pass_, chat, line)
-        if name is None:
-            metrics.duplicates += 1
-            self._log.debug("{client} sent a message again", client=conversation.key)
-            if (pass_.client, chat.id) in self._unended:
-                self._unended[pass_.client, chat.id] = conversation
-            else:
-                self._owe(conversation, chat)
+        if (name := self._identify(conversation, chat, line, too_old=too_old)) is None:
             return
         client, trace, now = pass_.client, self._new_id(), self._now()
         if pass_.device.status is not _APPROVED:
@@ -127,20 +118,18 @@ class Acceptance:
             self._owe(conversation, chat)
             return
         if len(chat.text) > self._text_chars:
-            metrics.overlong_texts += 1
-            self._chat_log.question(client, chat, trace, now, None, textless=True)
-            why = f"a text of {len(chat.text)} characters is ignored, {self._text_chars} are allowed"
-            if chat.id:
-                self.refuse(conversation, chat.id, ErrorCode.TEXT_TOO_LONG, why)
-            else:
-                conversation.desk.rebuke(conversation, ErrorCode.TEXT_TOO_LONG, why)
+            self._refuse_text(conversation, chat, trace, now)
             return
         settings = self._settings_of(client.bot)
         message = self._message(client, chat, name, trace, now, settings)
         if too_old and self._dead_letters is not None:
             self._bury(self._dead_letters, conversation, chat, message, line)
             return
-        lane = self._lane(message, chat, settings)
+        try:
+            lane = self._lane(message, chat, settings)
+        except NotKnownYet:
+            self._gate.forget(pass_, name)
+            return
         if lane is None or (self._loop_guard is not None and self._is_loop(self._loop_guard, message, lane)):
             self._owe(conversation, chat)
             return
@@ -155,6 +144,30 @@ class Acceptance:
         self._intake.charge(job)
         metrics.accepted += 1
         self._batch.append(job)
+
+    def _identify(self, conversation: Conversation, chat: Chat, line: bytes, *, too_old: bool) -> str | None:
+        """The message's id; None if it was let in before, or its phone must ask again."""
+        pass_ = conversation.pass_
+        if chat.id and self._must_ask_again(pass_.device, too_old=too_old):
+            return None  # neither remembered nor acknowledged
+        name = self._gate.identify(pass_, chat, line)
+        if name is None:
+            self._metrics.duplicates += 1
+            self._log.debug("{client} sent a message again", client=conversation.key)
+            if (pass_.client, chat.id) in self._unended:
+                self._unended[pass_.client, chat.id] = conversation
+            else:
+                self._owe(conversation, chat)
+        return name
+
+    def _refuse_text(self, conversation: Conversation, chat: Chat, trace: str, now: float) -> None:
+        self._metrics.overlong_texts += 1
+        self._chat_log.question(conversation.pass_.client, chat, trace, now, None, textless=True)
+        why = f"a text of {len(chat.text)} characters is ignored, {self._text_chars} are allowed"
+        if chat.id:
+            self.refuse(conversation, chat.id, ErrorCode.TEXT_TOO_LONG, why)
+        else:
+            conversation.desk.rebuke(conversation, ErrorCode.TEXT_TOO_LONG, why)
 
     def refuse(self, conversation: Conversation, name: str, code: ErrorCode, why: str) -> None:
         """Tell a 4.0 phone that this message of its will never be accepted; count and log it."""
@@ -198,6 +211,12 @@ class Acceptance:
 
     # -- what 4.0 adds
 
+    def _must_ask_again(self, device: Device, *, too_old: bool) -> bool:
+        """Can it not be said now what becomes of a 4.0 message?  Its phone keeps it, and sends it again."""
+        if too_old and self._dead_letters is not None and self._dead_letters.full:
+            return True
+        return device.status is not _APPROVED and not device.saved
+
     def _owe(self, conversation: Conversation, chat: Chat) -> None:
         """The phone need not keep this message, once what it may be a repeat of is durable."""
         if chat.id:
@@ -206,7 +225,7 @@ class Acceptance:
     def _name(self, conversation: Conversation, chat: Chat, message: Message) -> None:
         """Owe an acknowledgement, and say of a message that comes again whether it may have run before."""
         age, memory = chat.age_ms / 1000, self._memory
-        if chat.resent and (age > memory.window or message.received_at - age < memory.since):
+        if chat.resent and (age > memory.window or message.received_at - age < memory.since()):
             message.redelivered = True
         if not self._direct:
             self._owed.append((conversation, chat.id))
@@ -246,7 +265,7 @@ class Acceptance:
             return lane
         self._write_down(message, chat, room)
         if room.status is not _APPROVED:
-            if message.redelivered and not room.saved:
+            if (message.redelivered or chat.id) and not room.saved:
                 raise NotKnownYet
             if not self._may_talk(room):
                 return None

@@ -192,6 +192,10 @@ class JournalIntake(MemoryIntake):
         self._hold(jobs, dispatch, durable)
 
     def _hold(self, jobs: Sequence[Job], dispatch: Dispatch, durable: Durable) -> None:
+        if not jobs and durable is not None and self._held and not self._held[-1][0]:
+            # One entry for all that waits for the disk and has nothing to write.
+            before = self._held.pop()[2]
+            durable = before.also(durable) if isinstance(before, _All) else _All(before, durable)
         self._held.append((jobs, dispatch, durable))
         for job in jobs:
             account = job.account
@@ -199,6 +203,23 @@ class JournalIntake(MemoryIntake):
                 account.paused = True
                 account.reader.stop_reading()
             self._stopped[account] = None
+
+
+class _All:
+    """Calls several, in order."""
+
+    def __init__(self, *durables: Durable) -> None:
+        self._durables = list(durables)
+
+    def also(self, durable: Durable) -> _All:
+        """Call another one too."""
+        self._durables.append(durable)
+        return self
+
+    def __call__(self) -> None:
+        for durable in self._durables:
+            if durable is not None:
+                durable()
 
 
 def _nothing(jobs: Sequence[Job]) -> None:

@@ -69,6 +69,13 @@ class Roster:
         conversation.link.limit_lines(limit)
         return limit
 
+    def close_forgotten_seals(self) -> None:
+        """Close whoever seals with a secret that nobody remembers, or that is not valid any more."""
+        for conversation in list(self._registry.everyone()):
+            pass_ = conversation.pass_
+            if pass_ is not None and pass_.sealed is not None and pass_.use.secret < 0:
+                conversation.session.end(Ending(CloseReason.OPERATOR, "its secret was retired"))
+
     def disconnect(self, client: ClientKey) -> bool:
         """Close a client's connection; False if it is not connected."""
         conversation = self._registry.live(client)

@@ -34,7 +34,8 @@ class SecretKeeper:
     """Implements `relaytw.admin.secrets.SecretsView`.
 
     `in_thread` runs what waits for the disk, `now` gives seconds since the epoch, `disconnect` closes a
-    client's connection, `note` writes down who did what.  What is written is written before it counts:
+    client's connection, `close_forgotten` those whose secret nobody remembers, `note` writes down who did
+    what.  What is written is written before it counts:
     whatever the disk refuses changes nothing.
     """
 
@@ -45,6 +46,7 @@ class SecretKeeper:
         gate: Gate,
         is_connected: Callable[[ClientKey], bool],
         disconnect: Callable[[ClientKey], object],
+        close_forgotten: Callable[[], None],
         in_thread: InThread,
         required: bool,
         note: Callable[[str, str], None],
@@ -54,6 +56,7 @@ class SecretKeeper:
         self._gate = gate
         self._is_connected = is_connected
         self._disconnect = disconnect
+        self._close_forgotten = close_forgotten
         self._in_thread = in_thread
         self._required = required
         self._note = note
@@ -190,6 +193,7 @@ class SecretKeeper:
         for user in locked_out:
             # What they have proven they have proven with a secret that may be anybody's: no reply is theirs.
             self._disconnect(ClientKey(user.bot, user.device))
+        self._close_forgotten()
         return SecretRetired(locked_out)
 
     def _unwritten(self, failure: Failure) -> SecretRotated:

@@ -37,7 +37,7 @@ from relaytw.store.records import (
 )
 from relaytw.store.records import Record as StoredRecord
 from relaytw.store.segments import Place, Segment
-from relaytw.store.shelf import Found, JournalRow, SegmentRow, Shelf
+from relaytw.store.shelf import Found, JournalRow, Shelf
 from relaytw.store.syncing import InThread, Syncs
 
 #: Seconds between two looks at a phone that does not take what it was told.
@@ -77,6 +77,8 @@ class Journal(Service):
         remember: Callable[[Accepted], None],
     ) -> None:
         self.problem: str | None = None
+        #: Since when it knows what was accepted, in seconds since the epoch; 0 for ever.
+        self.remembers_since = now()
         self.found = Found((), ())
         self.blocked: Callable[[], None] = _nothing
         self.recovered: Callable[[], None] = _nothing
@@ -134,12 +136,14 @@ class Journal(Service):
         if self._opened:
             return
         try:
-            self.found = self._shelf.open(self._remember)
+            self.found = self._shelf.open(self._know)
         except OSError as error:
             raise ConfigError(
                 f"the journal in {self._folder} cannot be used: {error.strerror} ({error.filename})"
             ) from error
         self._opened = True
+        if self._shelf.complete:
+            self.remembers_since = 0.0
         shelf, found = self._shelf, self.found
         # Nobody knows whether an earlier run, or the kernel after it, has brought these to the disk.
         self._syncs.doubt(shelf.segments)
@@ -151,6 +155,10 @@ class Journal(Service):
                 "{messages} messages of an earlier run are not finished, and {replies} replies wait",
                 messages=len(found.unfinished), replies=len(found.waiting),
             )  # fmt: skip
+
+    def _know(self, said: Accepted) -> None:
+        self.remembers_since = min(self.remembers_since, said.received_at)
+        self._remember(said)
 
     def _close(self) -> None:
         for segment in self._shelf.segments:
@@ -255,18 +263,7 @@ class Journal(Service):
 
     def row(self) -> JournalRow:
         """The figures of the journal."""
-        shelf = self._shelf
-        return JournalRow(
-            "full" if self._settings.full else "normal",
-            self.problem,
-            tuple(SegmentRow(s.path.name, s.size, s.live) for s in shelf.segments),
-            shelf.size,
-            len(shelf.live),
-            shelf.live_bytes,
-            min((place[3] for place in shelf.live.values()), default=None),
-            shelf.bad,
-            shelf.torn,
-        )
+        return self._shelf.row("full" if self._settings.full else "normal", self.problem)
 
     @property
     def segments(self) -> int:
@@ -393,12 +390,11 @@ class Journal(Service):
     def _remove(self, segments: Sequence[Segment]) -> None:
         if not segments:
             return
-        newest = self._shelf.segments[-1]
-        full = self._settings.full
+        left = list(self._shelf.segments)
 
         def remove() -> None:
-            if full:
-                newest.sync()  # what was carried forward must be safe first
+            for segment in left:
+                segment.sync()  # what was carried forward must be as safe as it was, for it was acknowledged
             for segment in segments:
                 segment.remove()
 

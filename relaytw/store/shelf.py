@@ -109,6 +109,11 @@ class Shelf:
         self._now = now
 
     @property
+    def complete(self) -> bool:
+        """Is nothing of it deleted yet?"""
+        return self.segments[0].number == 1
+
+    @property
     def size(self) -> int:
         """What all segments take."""
         return sum(segment.size for segment in self.segments)
@@ -117,6 +122,14 @@ class Shelf:
     def live_bytes(self) -> int:
         """What of it is not finished."""
         return sum(segment.live_bytes for segment in self.segments)
+
+    def row(self, sync: str, problem: str | None) -> JournalRow:
+        """What the operator is shown of it."""
+        oldest = min((place[3] for place in self.live.values()), default=None)
+        rows = tuple(SegmentRow(one.path.name, one.size, one.live) for one in self.segments)
+        return JournalRow(
+            sync, problem, rows, self.size, len(self.live), self.live_bytes, oldest, self.bad, self.torn
+        )
 
     # -- opening
 

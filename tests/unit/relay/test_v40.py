@@ -4,46 +4,13 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from twisted.internet.defer import Deferred
-
-from relaytw.messages import CloseReason, Dialect, Status
+from relaytw.messages import CloseReason, Status
 from relaytw.phone import Identity
 from relaytw.protocols import wire
 from relaytw.protocols.wire import v40_phone as v40
 from relaytw.protocols.wire.phone import encode_handshake
-from tests.unit.relay.harness import BOT, SECRET, Sections
-from tests.unit.relay.journals import JournalTestCase
-from tests.unit.relay.phones import Phone
-from tests.unit.relay.sealed import Sealed
-
-
-class V40TestCase(JournalTestCase):
-    def arrive(self, device: str = "phone-1", secret: str = SECRET, host: str = "10.0.0.7") -> Sealed:
-        """A connection of a 4.0 phone over which nothing was said yet."""
-        identity = Identity(BOT, device, Dialect.V40, secret.encode())
-        phone = Sealed(self.world, self.relay.factory.buildProtocol(None), identity, host)
-        self.phones.append(phone)
-        return phone
-
-    def on(self, device: str = "phone-1", resume: str | None = None) -> Sealed:
-        """A 4.0 phone that has been let in."""
-        phone = self.arrive(device).greet(resume=resume).prove()
-        self.assertEqual(phone.greetings, [(True, True)])
-        phone.heard()
-        return phone
-
-    def hold_syncs(self) -> list[Deferred[object]]:
-        """Have the disk take its time from now on: what it is asked for, to be fired."""
-        held: list[Deferred[object]] = []
-
-        def in_thread(work: object) -> Deferred[object]:
-            del work
-            waiting: Deferred[object] = Deferred()
-            held.append(waiting)
-            return waiting
-
-        self.journal._syncs._in_thread = in_thread
-        return held
+from tests.unit.relay.harness import BOT, Sections
+from tests.unit.relay.v40 import V40TestCase
 
 
 class HandshakeTests(V40TestCase):
@@ -339,70 +306,3 @@ class ReplyTests(V40TestCase):
         phone.vanish()
         self.assertEqual(self.on().pushed, [])
         self.assertEqual(self.stages.metrics.outcomes["failed"], 1)
-
-
-class DowngradeTests(V40TestCase):
-    def older(self, dialect: Dialect = Dialect.V33) -> Phone:
-        """The same device, of the same installation, in an older dialect; its handshake is said."""
-        return self.connect(dialect=dialect).hello()
-
-    def on(self, device: str = "phone-1", resume: str | None = None) -> Sealed:
-        """A 4.0 phone that has been let in."""
-        return self.arrive(device).greet(resume=resume, uuid=f"uuid-{device}").prove()
-
-    def test_not_below(self) -> None:
-        """A device that has proven itself in 4.0 is turned away in any older dialect, and told why."""
-        self.on().hang_up()
-        for dialect in (Dialect.V32, Dialect.V33):
-            self.assertClosed(self.older(dialect), CloseReason.OLD_DIALECT, "old_dialect")
-
-    def test_implicit(self) -> None:
-        """Nor does a signed packet stand for its handshake."""
-        self.on().hang_up()
-        phone = self.connect()
-        phone.say("# echo hi")
-        self.assertClosed(phone, CloseReason.OLD_DIALECT, "old_dialect")
-        self.assertEqual(phone.texts, [])
-
-    def test_upgrade(self) -> None:
-        """A device that was approved in 3.2 may go over to 4.0, and not back; while it is on, neither."""
-        old = self.proven()
-        self.on()
-        self.assertTrue(old.closed)
-        self.assertClosed(self.older(), CloseReason.OLD_DIALECT, "old_dialect")
-
-    def test_other_installation(self) -> None:
-        """Whoever goes over to 4.0 must be the installation that was approved."""
-        self.proven()
-        other = self.arrive().greet(uuid="another").prove()
-        self.assertClosed(other, CloseReason.WRONG_IDENTITY, "wrong_identity")
-
-    def test_kept(self) -> None:
-        """The table remembers it, through a kill and through edits of the row."""
-        self.on()
-        self.advance(3)
-        self.restart()
-        self.assertClosed(self.older(), CloseReason.OLD_DIALECT, "old_dialect")
-
-    def test_database_away(self) -> None:
-        """While the database is away it holds all the same, and is written down when that is back."""
-        self.proven().hang_up()
-        self.advance(3)
-        self.database.go_away()
-        self.on().hang_up()
-        self.assertClosed(self.older(), CloseReason.OLD_DIALECT, "old_dialect")
-        self.database.come_back()
-        self.advance(10)
-        pins = self.database.rows("SELECT device_uuid FROM kb_bot_devices")
-        self.assertEqual(pins, [("4.0|uuid-phone-1",)])
-        self.assertClosed(self.older(), CloseReason.OLD_DIALECT, "old_dialect")
-
-    def test_allowed(self) -> None:
-        """Approved anew it may speak an older dialect, until it next proves itself in 4.0."""
-        self.on().hang_up()
-        self.set_device(Status.APPROVED)
-        old = self.older()
-        old.say("# echo hi")
-        self.assertEqual(old.texts, ["에코: hi"])
-        self.on()
-        self.assertClosed(self.older(), CloseReason.OLD_DIALECT, "old_dialect")

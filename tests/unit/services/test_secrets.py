@@ -42,6 +42,7 @@ class SecretTestCase(OwnFolder):
         credentials = Credentials.load(AuthConfig.model_validate(auth), self.state, self.token)
         self.keys = Keyring(credentials, Signers(2))
         self.keeper = SecretKeeper(
+            close_forgotten=lambda: None,
             keyring=self.keys,
             gate=Door().gate,
             is_connected=self.connected.__contains__,
