@@ -93,6 +93,8 @@ class SimulatedPhone(Protocol):
         self.identity = identity
         self.said = 0
         self.pings = 0
+        #: Does the reply that the user is shown answer something this phone has said, as far as it knows?
+        self.is_answer = True
         self._user = user
         self._now = now
         self._lines = wire.LineBuffer(LINE_BYTES)

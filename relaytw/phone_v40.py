@@ -134,6 +134,8 @@ class SealedPhone(SimulatedPhone):
         # Before the user sees it, who may hang up at once.
         self._write(v40.encode_typed([name]))
         if is_new:
+            # Others may have waited for this client since before this phone was there.
+            self.is_answer = name.startswith(f"{self.storage.stream}-")
             self._user.replied(self, reply)
         else:
             self.repeats += 1

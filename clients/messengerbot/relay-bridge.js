@@ -370,8 +370,8 @@ var RelayBridge = (function (settings) {
         if (!java.security.MessageDigest.isEqual(hmac(key, raw(line.substring(80))), unhex(line.substr(14, 64)))) {
             throw new Error("a seal is broken; the secret is another one, or somebody changes what is sent");
         }
-        var packet = parse(fromUtf8(line));
-        if (packet === null || packet.seq !== seq) {
+        var number = "\"seq\":" + seq + ",", packet = parse(fromUtf8(line));
+        if (packet === null || line.substr(80, number.length) !== number) {
             throw new Error("a line is missing or was sent twice");
         }
         return packet;

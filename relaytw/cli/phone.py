@@ -76,9 +76,13 @@ class Where:
     user_hash: str | None
 
 
+#: Seconds in which a relay should close a connection that has nothing more to say.
+FAREWELL = 1.0
+
+
 @dataclass(slots=True)
 class Talk:
-    """What a person does with the phone; `done` fires with the exit code."""
+    """What a person does with the phone; `done` fires with the exit code, `left` when it has hung up."""
 
     reactor: Any
     identity: Identity
@@ -87,6 +91,7 @@ class Talk:
     show: Print
     complain: Print
     done: Deferred[int] = field(default_factory=Deferred)
+    left: Deferred[None] = field(default_factory=Deferred)
     to_say: list[str] = field(default_factory=list)
     one_shot: bool = False
     leaving: bool = False
@@ -119,11 +124,13 @@ class Talk:
             where.room, text, channel_id=where.channel_id, sender=where.sender, user_hash=where.user_hash
         )
 
-    def replied(self, phone: SimulatedPhone, reply: ReplyPacket) -> None:  # noqa: ARG002
-        """Print what the phone would type."""
+    def replied(self, phone: SimulatedPhone, reply: ReplyPacket) -> None:
+        """Print what the phone would type; one that was waiting for it already is not what it waits for."""
         self.unanswered = max(0, self.unanswered - 1)
         for line in (reply.text,) if reply.text is not None else reply.media:
             self.show(line)
+        if not phone.is_answer:
+            return
         if self.one_shot:
             self.finish(0)
         elif self.leaving and not self.unanswered and self._patience is not None and self._patience.active():
@@ -136,10 +143,16 @@ class Talk:
         self.complain(f"the relay says {error.code}: {error.message}")
 
     def lost(self, phone: SimulatedPhone) -> None:  # noqa: ARG002
-        """The relay has closed the connection."""
+        """The connection is closed, by the relay unless we have done."""
         if not self.done.called:
             self.complain("the relay closed the connection (relayctl closes says why)")
             self.finish(1)
+        self.leave()
+
+    def leave(self) -> None:
+        """Nothing is to be written any more."""
+        if not self.left.called:
+            self.left.callback(None)
 
     def end_of_input(self) -> None:
         """There is nothing more to say: wait for answers a while, then leave."""
@@ -192,10 +205,13 @@ def run(reactor: Any, talk: Talk, host: str, port: int, text: str | None) -> int
 
     def finished(code: int) -> None:
         codes.append(code)
-        if talk.phone is not None:
-            talk.phone.hang_up()
-        # One more turn, for the farewell to be written.
-        reactor.callLater(0, reactor.stop)
+        if talk.phone is None or talk.left.called:
+            reactor.callLater(0, reactor.stop)
+            return
+        # What was acknowledged last is still to be written; then the connection is closed.
+        talk.left.addCallback(lambda _: reactor.stop() if reactor.running else None)
+        reactor.callLater(FAREWELL, talk.leave)
+        talk.phone.hang_up()
 
     def unreachable(failure: Failure) -> None:
         talk.complain(

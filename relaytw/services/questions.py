@@ -281,14 +281,6 @@ class Questions:
         """End every question to this person."""
         self._end(lambda asked: asked.message.user_hash == user_hash, "the person is forgotten")
 
-    def end_in(self, module: str) -> None:
-        """End every question that a handler of this module has asked, and tell the chats."""
-
-        def within(asked: Question) -> bool:
-            return asked.run is not None and asked.run.invocation.name.startswith(f"{module}.")
-
-        self._end(within, "the handler's module is unloaded", texts.ASK_EXPIRED)
-
     def stop(self) -> None:
         """Wait for nobody any more; what a journal keeps is told to its chat at the next start."""
         for asked in [*self._asking.values()]:

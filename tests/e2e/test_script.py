@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,6 +43,9 @@ RFC_5869 = [
     ),
 ]
 _CHECK = Path(__file__).with_name("es5.js")
+_VECTORS = Path(__file__).parents[1] / "vectors"
+#: An open line written without white space, as the script writes them.
+_OPEN = re.compile(r'\{"v":4,"event":"(\w+)","data":(.*)\}')
 
 
 @pytest.fixture(scope="module")
@@ -155,6 +159,45 @@ def test_bad_seals(alone: Phone, change: str, why: str) -> None:
         f"(function () {{ try {{ {change}; return 'fine'; }} catch (e) {{ return e.message; }} }}())"
     )
     assert why in said
+
+
+def vectors(name: str) -> Any:
+    """What stands in a file of test vectors."""
+    return json.loads((_VECTORS / name).read_text(encoding="ascii"))
+
+
+def refuses(alone: Phone, case: dict[str, Any]) -> bool:
+    """Does the script refuse a line of seals.json?"""
+    line = json.dumps(case["line"].encode().decode("latin-1"))
+    taken = f"I.unseal(I.unhex(V.{case['from']}_key), {case['due']}, {line})"
+    said: bool = alone.evaluate(
+        f"(function () {{ try {{ {taken}; return false; }} catch (e) {{ return true; }} }}())"
+    )
+    return said
+
+
+def test_vectors(alone: Phone) -> None:
+    """The script computes the keys and seals of the test vectors, and refuses the seals that are broken."""
+    for case in vectors("keys.json")["cases"]:
+        said = [json.dumps(case[name].encode().decode("latin-1")) for name in ("hello", "challenge")]
+        made = alone.evaluate(
+            f"K = I.keysOf({json.dumps(case['secret'])}, '{case['phone_nonce']}', '{case['relay_nonce']}', "
+            f"{', '.join(said)}); [I.hex(K.phone), I.hex(K.relay)]"
+        )
+        assert made == [case["phone_key"], case["relay_key"]], case["name"]
+    file = vectors("seals.json")
+    alone.evaluate(f"V = {json.dumps(file)}; 1")
+    written = 0
+    for case in file["lines"]:
+        key, line = f"I.unhex(V.{case['from']}_key)", case["sealed"].encode().decode("latin-1")
+        if plain := _OPEN.fullmatch(case["open"]):
+            call = f"I.seal({key}, {case['seq']}, '{plain[1]}', {json.dumps(plain[2])})"
+            assert alone.evaluate(call) == line
+            written += 1
+        packet = alone.evaluate(f"I.unseal({key}, {case['seq']}, {json.dumps(line)})")
+        assert packet == json.loads(case["sealed"])
+    assert written >= 5
+    assert [case["name"] for case in file["refused"] if not refuses(alone, case)] == []
 
 
 def test_whole_characters(alone: Phone) -> None:

@@ -1,4 +1,4 @@
-"""When a 4.0 message is acknowledged, refused, or neither; and that each is run once."""
+"""What may go wrong between a 4.0 message and its acknowledgement: disks, databases, stops and kills."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from twisted.internet.defer import Deferred
 
-from relaytw.messages import CloseReason, Status
+from relaytw.messages import CloseReason
 from relaytw.protocols.wire import v40_phone as v40
 from relaytw.services import dead_letters
 from tests.unit.relay.harness import Sections
@@ -115,13 +115,6 @@ class AckTests(SealedJournalTestCase):
         self.advance(1)
         self.assertEqual((phone.acks, self.heard_texts()), (["a-1", "a-2"], ["one", "two"]))
 
-    def test_not_run(self) -> None:
-        """What is not run, because bot or room is silent or not approved, is acknowledged all the same."""
-        self.set_room(Status.DENIED, room="closed")
-        phone = self.sealed().on()
-        phone.tell(phone.chat("a-1", "say", room="closed"))
-        self.assertEqual((phone.acks, self.heard_texts()), (["a-1"], []))
-
     def test_refused(self) -> None:
         """What can never be accepted is refused by its id, and the phone stays on."""
         self.start({"limits": {"text_chars": 10}})
@@ -137,19 +130,6 @@ class AckTests(SealedJournalTestCase):
         phone.tell(*(phone.chat("no good", "say") for _ in range(30)))
         self.assertOpen(phone)
         self.assertEqual(len(phone.refusals), 30)
-
-
-class FullSyncTests(SealedJournalTestCase):
-    sections: ClassVar[Sections] = {"journal": {"sync": "full"}}
-
-    def test_disk_first(self) -> None:
-        """With sync = "full" it is neither run nor acknowledged before the disk has it."""
-        phone = self.sealed().on()
-        disk = SlowDisk(self.journal)
-        phone.tell(phone.chat("a-1", "say it"))
-        self.assertEqual((phone.acks, self.heard_texts()), ([], []))
-        disk.sync()
-        self.assertEqual((phone.acks, self.heard_texts()), (["a-1"], ["say it"]))
 
 
 class NoSyncTests(SealedTestCase):
@@ -200,14 +180,6 @@ class AgeTests(SealedJournalTestCase):
     def letters(self) -> list[Any]:
         """The dead letters that are stored."""
         return self.database.rows("SELECT reason, text FROM relaytw_dead_letters")
-
-    def test_too_old(self) -> None:
-        """A message older than an hour is written down, then acknowledged, and not run."""
-        phone = self.sealed().on()
-        phone.tell(phone.chat("a-1", "stale", age=3601, resent=True))
-        self.advance(1)
-        self.assertEqual((phone.acks, self.heard_texts()), (["a-1"], []))
-        self.assertEqual(self.letters(), [("too_old", "stale")])
 
     def test_database_away(self) -> None:
         """While it cannot be written down it is not acknowledged, however often it comes."""
@@ -283,23 +255,6 @@ class RestartTests(SealedJournalTestCase):
         self.assertEqual(phone.replies, expected)
         self.settle(phone)
         self.assertEqual(self.look().unfinished_replies, 0)
-        self.assertEqual(self.sealed().on().replies, [])
-
-    def test_resume(self) -> None:
-        """What `resume` names, and all before it, counts as acknowledged; the rest is written again."""
-        phone = self.sealed().on()
-        phone.tell(*(phone.chat(f"a-{n}", f"# echo {n}") for n in range(3)))
-        phone.vanish()
-        phone = self.sealed().on(resume="a-1/0")
-        self.assertEqual(phone.replies, [("a-2/0", "에코: 2")])
-        self.settle(phone)
-
-    def test_failed(self) -> None:
-        """A reply that the phone cannot type is not written again."""
-        phone = self.sealed().on()
-        phone.tell(phone.chat("a-1", "# echo 1"))
-        phone.tell(v40.encode_failed("a-1/0", "no_room", "no such room"))
-        phone.vanish()
         self.assertEqual(self.sealed().on().replies, [])
 
     def test_forgotten(self) -> None:

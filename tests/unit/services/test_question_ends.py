@@ -137,7 +137,6 @@ class EndTests(QuestionCase):
         questions.end_of(PHONE, "other room")
         questions.end_of_bot("other bot")
         questions.end_with("somebody")
-        questions.end_in("elsewhere")
         self.assertEqual(caught, [])
         self.bench.say("blue")
         self.tidy()
@@ -149,14 +148,6 @@ class EndTests(QuestionCase):
         self.bench.accept(message)
         self.bench.dispatcher.questions.end_with("hash")
         self.assertEqual(self.ends(), {"ended": 1})
-        self.tidy()
-
-    def test_unloaded(self) -> None:
-        """Where a handler's code has gone its chats are told."""
-        self.bench.handlers["ask"] = self.bench.handlers["ask"]._replace(name="gone.asks")
-        self.bench.say("ask")
-        self.bench.dispatcher.questions.end_in("gone")
-        self.assertEqual(self.bench.said[-1], f"room: {texts.ASK_EXPIRED}")
         self.tidy()
 
     def test_dropped_while_it_waits_for_its_turn(self) -> None:

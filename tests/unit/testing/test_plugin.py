@@ -25,14 +25,28 @@ class PluginTests(OwnFolder):
         )  # fmt: skip
         return done.returncode, done.stdout + done.stderr
 
-    def test_example(self) -> None:
-        """The example with tests of its own passes them."""
+    def test_examples(self) -> None:
+        """The examples with tests of their own pass them."""
         folder = self.enter_folder()
-        for path in (ROOT / "examples").glob("*quiz.py"):
+        for path in (ROOT / "examples").glob("*.py"):
             shutil.copy(path, folder)
         code, said = self.pytest()
         self.assertEqual(code, 0, said)
-        self.assertIn("4 passed", said)
+        self.assertIn("12 passed", said)
+
+    def test_tutorial(self) -> None:
+        """The first bot of the tutorial passes the test that stands there for it."""
+        bot, test = re.findall(
+            r"^```python\n(.*?)^```$",
+            (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8"),
+            re.MULTILINE | re.DOTALL,
+        )
+        folder = self.enter_folder()
+        (folder / "greeter.py").write_text(bot, encoding="utf-8")
+        (folder / "test_greeter.py").write_text(test, encoding="utf-8")
+        code, said = self.pytest()
+        self.assertEqual(code, 0, said)
+        self.assertIn("1 passed", said)
 
     def test_documents(self) -> None:
         """The tests in the documents pass."""
