@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import acks, drip, flood, idle, journal, latency, report, routing, throughput
+from benchmarks import acks, drip, flood, idle, isolation, journal, latency, report, routing, throughput
 from benchmarks import rows as remembering
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "performance.md"
@@ -15,6 +15,7 @@ MEASURES: dict[str, Callable[[int], list[report.Row]]] = {
     "throughput": lambda rounds: report.of_throughput(throughput.run(rounds, print)),
     "latency": lambda rounds: report.of_latency(latency.run(rounds, print)),
     "flood": lambda rounds: report.of_flood(flood.run(max(1, rounds // 2), print)),
+    "isolation": lambda rounds: report.of_isolation(isolation.run(max(1, rounds // 2), print)),
     "drip": lambda rounds: report.of_drip(drip.run(max(1, rounds // 2), print)),
     "idle": lambda _: report.of_idle(idle.run(print)),
     "rows": lambda rounds: report.of_rows(remembering.run(max(1, rounds // 2), print)),

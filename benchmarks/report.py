@@ -18,6 +18,7 @@ from benchmarks import rows as remembering
 from benchmarks.drip import Drip
 from benchmarks.flood import Flood
 from benchmarks.idle import Idle
+from benchmarks.isolation import Isolation
 from benchmarks.journal import Pile
 from benchmarks.latency import Times
 from benchmarks.routing import Cost
@@ -83,6 +84,20 @@ def of_flood(floods: Sequence[Flood]) -> list[Row]:
                 ratio <= 1.5 and not unanswered,
             )
         )
+    return rows
+
+
+def of_isolation(found: dict[str, list[Isolation]]) -> list[Row]:
+    """Others' p99 beside bots that misbehave by their p99 alone."""
+    rows = []
+    for kind, every in found.items():
+        for who in every[0].alone:
+            ratio = median(one.ratio(who) for one in every)
+            p99 = median(one.beside[who].at(99) for one in every)
+            unanswered = sum(one.beside[who].unanswered for one in every)
+            reached = ratio <= 1.5 and not unanswered
+            figure = f"{ratio:.2f} (p99 {p99 * 1000:.1f} ms, {unanswered} unanswered)"
+            rows.append(Row(f"a bot that {kind}, {who}", figure, "at most 1.5, all answered", reached))
     return rows
 
 

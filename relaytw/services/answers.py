@@ -81,6 +81,11 @@ class Answers:
                 "an answer came after its handler was over", trace=message.trace, client=message.client
             )
             return
+        if message.said > message.heard + self._limit:
+            # A flood, which the log has heard of: the less time it takes the better for everybody else.
+            self._metrics.replies_dropped["too_many"] += 1
+            self._metrics.outcomes[Outcome.FAILED] += 1
+            return
         what = parts(answer)
         if what:
             self._say(message, what)

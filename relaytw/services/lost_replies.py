@@ -16,6 +16,8 @@ from relaytw.store.dead_letters import DeadLetter
 
 #: How the reasons of replies begin, so that they are told from those of messages.
 REASON = "reply_"
+#: Lines of the log in so many seconds.  What goes beyond is counted there; the dead letters have all of it.
+LINES, PERIOD = 20, 10.0
 
 
 class LostReplies:
@@ -24,19 +26,32 @@ class LostReplies:
     def __init__(self, dead_letters: DeadLetters, now: Callable[[], float]) -> None:
         self._dead_letters = dead_letters
         self._now = now
+        self._since = 0.0
+        self._lines = 0
         self._log = Logger(namespace="relaytw.outbox")
 
     def note(self, reply: Reply, why: str) -> None:
         """The reply is not written any more."""
-        self._log.warn(
-            "a reply to {client} is dropped: {reason}", client=reply.client, reason=why, trace=reply.trace,
-            room=reply.room, reply=reply.id,
-        )  # fmt: skip
         now, room = self._now(), reply.channel_id or reply.room
+        self._write_down(reply, why, now)
         letter = DeadLetter(
             0, now, f"{REASON}{why}", reply.client, room, reply.id, reply.trace, describe(reply), 0, now, b""
         )
         self._dead_letters.note(letter)
+
+    def _write_down(self, reply: Reply, why: str, now: float) -> None:
+        # A flood of replies would become a flood of lines, which cost more than the replies.
+        if not 0 <= now - self._since < PERIOD:
+            if self._lines > LINES:
+                more = self._lines - LINES
+                self._log.warn("{more} more replies were dropped before that", more=more)
+            self._since, self._lines = now, 0
+        self._lines += 1
+        if self._lines <= LINES:
+            self._log.warn(
+                "a reply to {client} is dropped: {reason}", client=reply.client, reason=why,
+                trace=reply.trace, room=reply.room, reply=reply.id,
+            )  # fmt: skip
 
 
 def describe(reply: Reply) -> str:
