@@ -143,10 +143,13 @@ class Schedules(Service):
                 continue
             try:
                 rule = understand(row.columns)
+                next_at = next_due(rule, self._position(row, known, stored), self._zone)
             except BadSchedule as error:
                 await self._spoil(row.id, str(error))
                 continue
-            next_at = next_due(rule, self._position(row, known, stored), self._zone)
+            except Exception:
+                await self._break(row.id)
+                continue
             self._known[row.id] = _Known(row.columns, stored, rule, next_at)
             if stored != next_at:
                 moves.append((row.id, self._text(next_at)))
@@ -187,17 +190,29 @@ class Schedules(Service):
         self._log.warn("schedule {number} cannot be understood: {why}", number=number, why=why)
         await self._database.run(schedules.spoil, number, why, self._wall.text(self._now()))
 
+    async def _break(self, number: int) -> None:
+        """A fault of ours with one schedule must not keep the others from running."""
+        self._log.failure("schedule {number} could not be worked on; it is stopped", number=number)
+        await self._spoil(number, "a fault of the relay; its log has the traceback")
+
     async def _run_due(self) -> None:
-        while self.running:
-            due = [
-                (known.next_at, number)
-                for number, known in self._known.items()
-                if known.next_at is not None and known.next_at <= self._now()
-            ]
-            if not due:
-                return
-            at, number = min(due)
-            await self._run(number, self._known[number], at)
+        while due := sorted(
+            (known.next_at, number)
+            for number, known in self._known.items()
+            if known.next_at is not None and known.next_at <= self._now()
+        ):
+            for at, number in due:
+                known = self._known.get(number)
+                if not self.running:
+                    return
+                if known is None or known.next_at != at:
+                    continue
+                try:
+                    await self._run(number, known, at)
+                except DatabaseAway:
+                    raise
+                except Exception:
+                    await self._break(number)
 
     async def _run(self, number: int, known: _Known, at: float) -> None:
         """Run a schedule that is due, or log that it was missed, and go on to its next time."""

@@ -188,6 +188,27 @@ class ScheduleTests(ScheduleTestCase):
         self.assertEqual((status, why), ("error", "schedule_times is no JSON"))
         self.assertIn(("failed", "failed", ""), self.logs())
 
+    def test_fault(self) -> None:
+        """A fault of ours with one schedule stops that one, visibly, and keeps no other from running."""
+        phone = self.known()
+        composer: Any = self.relay.getServiceNamed("schedules")
+        composer = composer._composer
+        run = composer.run
+
+        def broken(number: int, at: float, next_at: str | None) -> Any:
+            if number == 1:
+                raise RuntimeError("a fault")
+            return run(number, at, next_at)
+
+        composer.run = broken
+        self.row()
+        self.row(message_text="점심")
+        self.advance(61)
+        self.assertEqual(phone.texts, ["점심"])
+        self.assertEqual(self.stored("status"), ("error",))
+        self.assertEqual(self.stored("status", 2), ("active",))
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+
     def test_not_approved(self) -> None:
         """A room that is not approved is told nothing, and the log says why."""
         phone = self.known()
