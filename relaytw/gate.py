@@ -36,8 +36,8 @@ class Device:
 
     `uuid` is the deviceUUID it was pinned to, None before its first valid signature.  Its longest
     line in bytes and its pictures' width in pixels are None where its bot's hold.  `proven` says that
-    it has shown a valid signature, `saved` that its status is that of its row, `reason` why it was
-    refused.  Times in seconds since the epoch.
+    it has shown a valid signature, `saved` that its status is that of its row, `looked_up` that the table
+    was asked and has answered, `reason` why it was refused.  Times in seconds since the epoch.
     """
 
     client: ClientKey
@@ -51,6 +51,7 @@ class Device:
     image_width: int | None = None
     proven: bool = False
     saved: bool = True
+    looked_up: bool = True
     reason: str = ""
 
 
@@ -72,6 +73,7 @@ class Room:
     lane: Any = None
     settings: RoomSettings = USUAL_ROOM
     saved: bool = True
+    looked_up: bool = True
 
 
 class Approvals(Protocol):

@@ -51,12 +51,13 @@ class Job:
 
     For a journal there are the phone's `line`, and what the gate remembers of its signature: the `serial`
     of its connection, `signature` (0 without one) and when it was made, in ms.  `number` is what a journal
-    knows it by, 0 if it does not; `started_at` is when its handler was given it.
+    knows it by, 0 if it does not; `started_at` is when its handler was given it.  An `owed` one is not kept
+    by its phone any more, once it is durable.
     """
 
     __slots__ = (
-        "accepted_at", "account", "lane", "line", "message", "number", "serial", "signature", "signed_at",
-        "size", "started_at",
+        "accepted_at", "account", "lane", "line", "message", "number", "owed", "serial", "signature",
+        "signed_at", "size", "started_at",
     )  # fmt: skip
 
     def __init__(
@@ -76,6 +77,7 @@ class Job:
         self.signature = signature
         self.signed_at = signed_at
         self.number = 0
+        self.owed = False
         self.message = message
         self.lane = lane
         self.account = account

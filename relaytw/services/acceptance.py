@@ -133,14 +133,14 @@ class Acceptance:
         if lane is None or (self._loop_guard is not None and self._is_loop(self._loop_guard, message, lane)):
             self._owe(conversation, chat)
             return
-        if chat.id:
-            self._name(conversation, chat, message)
         auth, signature = chat.auth, pass_.signature
         signed_at = auth.timestamp if signature and auth is not None else 0
         job = Job(
             message, lane, conversation.account, len(line), conversation.last_heard,
             line, pass_.serial, signature, signed_at,
         )  # fmt: skip
+        if chat.id:
+            self._name(conversation, chat, job)
         self._intake.charge(job)
         metrics.accepted += 1
         self._batch.append(job)
@@ -215,16 +215,17 @@ class Acceptance:
         """Can it not be said now what becomes of a 4.0 message?  Its phone keeps it, and sends it again."""
         if too_old and self._dead_letters is not None and self._dead_letters.full:
             return True
-        return device.status is not _APPROVED and not device.saved
+        return device.status is not _APPROVED and not device.looked_up
 
     def _owe(self, conversation: Conversation, chat: Chat) -> None:
         """The phone need not keep this message, once what it may be a repeat of is durable."""
         if chat.id:
             self._owed.append((conversation, chat.id))
 
-    def _name(self, conversation: Conversation, chat: Chat, message: Message) -> None:
+    def _name(self, conversation: Conversation, chat: Chat, job: Job) -> None:
         """Owe an acknowledgement, and say of a message that comes again whether it may have run before."""
-        age, memory = chat.age_ms / 1000, self._memory
+        message, age, memory = job.message, chat.age_ms / 1000, self._memory
+        job.owed = True
         if chat.resent and (age > memory.window or message.received_at - age < memory.since()):
             message.redelivered = True
         if not self._direct:
@@ -265,7 +266,9 @@ class Acceptance:
             return lane
         self._write_down(message, chat, room)
         if room.status is not _APPROVED:
-            if (message.redelivered or chat.id) and not room.saved:
+            if message.redelivered and not room.saved:
+                raise NotKnownYet
+            if chat.id and not room.looked_up:
                 raise NotKnownYet
             if not self._may_talk(room):
                 return None

@@ -242,7 +242,7 @@ class Approvals(Service):
 
     def _new_device(self, client: ClientKey) -> KnownDevice:
         now = self._now()
-        return KnownDevice(client, Status.PENDING, None, "", "", now, now, saved=False)
+        return KnownDevice(client, Status.PENDING, None, "", "", now, now, saved=False, looked_up=False)
 
     def _if_new(self, device: KnownDevice) -> Status:
         unseen = device.fresh and self.settings.approve_new_devices and approvable(device.client)
@@ -257,7 +257,15 @@ class Approvals(Service):
         if room is None:
             now = self._now()
             room = KnownRoom(
-                client, room_id, name, Status.PENDING, now, now, saved=False, table_id=table_id(room_id)
+                client,
+                room_id,
+                name,
+                Status.PENDING,
+                now,
+                now,
+                saved=False,
+                looked_up=False,
+                table_id=table_id(room_id),
             )
             self._asking[key] = room
             self.effects.room_named(client, room_id, name)

@@ -134,7 +134,7 @@ class Dispatcher(Service):
         for job in jobs:
             if job.started_at is not None:
                 self.questions.dropped(job, known=known)
-            elif not known and (job.message.redelivered or job.number):
+            elif not known and (job.message.redelivered or job.owed):
                 self._intake.leave(job)
             else:
                 self._intake.finish(job)

@@ -174,12 +174,13 @@ class JournalIntake(MemoryIntake):
     def _dispatch(self, jobs: Sequence[Job], dispatch: Dispatch, durable: Durable = None) -> None:
         for job in jobs:
             job.line = b""
-        if dispatch is not _nothing:
-            self._run(jobs, dispatch)
+        self._run(jobs, dispatch)
         if durable is not None:
             durable()
 
     def _run(self, jobs: Sequence[Job], dispatch: Dispatch) -> None:
+        if dispatch is _nothing:
+            return
         if self.screen is not None:
             jobs = self.screen(jobs, dispatch)
         if jobs:

@@ -38,6 +38,7 @@ class KnownDevice(Device):
     def take(self, row: StoredDevice, wall: WallClock, *, pinning: bool) -> None:
         """Be what the row says; while it is `pinning` what it is bound to is not in the row yet."""
         self.number, self.word, self.saved = row.number, row.word, True
+        self.looked_up = True
         self.status = status_of_device(self.client, row.word)
         self.reason = row.reason or ""
         if not (pinning and self.uuid is not None and follows(self.uuid, row.uuid)):
@@ -49,6 +50,7 @@ class KnownDevice(Device):
     def lose(self) -> None:
         """Be one that has no row."""
         self.number, self.word, self.saved = None, None, False
+        self.looked_up = True
         self.status, self.uuid, self.reason = Status.PENDING, None, ""
         self.line_bytes = self.image_width = None
 
@@ -69,6 +71,7 @@ class KnownRoom(Room):
     def take(self, row: StoredRoom, wall: WallClock) -> None:
         """Be what the row says."""
         self.row, self.word, self.saved = row.key, row.word, True
+        self.looked_up = True
         self.status = status_of(row.word)
         self.settings = settings_of(row)
         self.created_at, self.updated_at = wall.seconds(row.created_at), wall.seconds(row.updated_at)
@@ -77,6 +80,7 @@ class KnownRoom(Room):
     def lose(self) -> None:
         """Be one that has no row."""
         self.row, self.word, self.saved = None, None, False
+        self.looked_up = True
         self.status, self.settings = Status.PENDING, RoomSettings()
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
+from relaytw.intake import Job
 from relaytw.messages import CloseReason, Dialect, Status
 from tests.unit.relay.harness import Sections
 from tests.unit.relay.phones import Phone
@@ -134,6 +136,21 @@ class LookupTests(V40TestCase):
         phone.typed("1/0")
 
 
+class CrowdedTests(V40TestCase):
+    """More devices wait for approval than may have a row."""
+
+    sections: ClassVar[Sections] = {"auth": {"approve_new_devices": False}, "database": {"pending_rows": 1}}
+
+    def test_acknowledged(self) -> None:
+        """What is said over one without a row is acknowledged: the table was asked, and has answered."""
+        for device in ("phone-1", "phone-2", "phone-3"):
+            self.arrive(device).greet().prove()
+            self.advance(3)
+        phone = self.arrive("phone-4").greet().prove()
+        phone.say_as("1", "# echo hi")
+        self.assertEqual((phone.texts, phone.acks), ([], ["1"]))
+
+
 class WindowTests(V40TestCase):
     """What is known of what was said before."""
 
@@ -172,6 +189,25 @@ class WindowTests(V40TestCase):
         self.assertTrue(self.messages[-1].redelivered)
         self.let_go("done")
         phone.typed("1/0")
+
+    def test_screened_once(self) -> None:
+        """What is written anew after a failed sync was dispatched before, and is not put in order again."""
+        phone, held = self.on(), self.hold_syncs()
+        screened: list[str] = []
+
+        def screen(jobs: Sequence[Job], _dispatch: object) -> Sequence[Job]:
+            screened.extend(job.message.id for job in jobs)
+            return jobs
+
+        self.stages.intake.screen = screen  # type: ignore[attr-defined]
+        phone.say_as("1", "# wait")
+        held[0].errback(OSError(5, "Input/output error"))
+        self.advance(2)
+        held[1].callback(None)
+        self.assertEqual((screened, phone.acks), (["1"], ["1"]))
+        self.let_go("done")
+        phone.typed("1/0")
+        self.flushLoggedErrors()
 
     def test_on_a_full_disk(self) -> None:
         """Repeats that wait for the disk are kept as one, however many there are."""
