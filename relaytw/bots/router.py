@@ -221,7 +221,7 @@ class Router:
 
 
 def _no_thread(message: Message, function: Callable[[], object]) -> Any:
-    raise NotImplementedError("this router was given no threads")
+    raise RuntimeError("this router was given no threads")
 
 
 def _under(prefix: str, command: Command) -> Command:

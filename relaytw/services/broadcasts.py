@@ -194,7 +194,7 @@ class BroadcastDesk:
     async def _may_see(self, name: str, caller: Caller) -> bool:
         if caller.bots is None:
             return True
-        return all(caller.may_reach(push.client.bot) for push in await self._desk.run(pushes.pieces, name))
+        return all(map(caller.may_reach, await self._desk.run(pushes.bots_of, name)))
 
 
 def _listed(

@@ -171,6 +171,7 @@ _OLD = Statement(
 _DELETE = Statement(delete(pushes).where(_c.id == bindparam("id")))
 _OF_ORIGIN = Statement(select(_c.state, _c.why).where(_c.origin == bindparam("origin")))
 _PIECES = Statement(select(*_STORED).where(_c.origin == bindparam("origin")).order_by(_c.due_ms, _c.id))
+_BOTS = Statement(select(_c.bot_name).where(_c.origin == bindparam("origin")).distinct())
 _CANCEL = Statement(
     update(pushes)
     .where(_c.id == bindparam("id"), or_(_c.state == State.WAITING.value, _c.state == State.PAUSED.value))
@@ -305,6 +306,11 @@ def expire(transaction: Transaction, before_ms: int, limit: int) -> int:
 def pieces(transaction: Transaction, origin: str) -> list[StoredPush]:
     """The pieces of a broadcast, in the order in which they are due."""
     return [_stored(row) for row in transaction.all(_PIECES, origin=origin)]
+
+
+def bots_of(transaction: Transaction, origin: str) -> set[str]:
+    """The bots whose rooms a broadcast is for."""
+    return {str(row[0]) for row in transaction.all(_BOTS, origin=origin)}
 
 
 def of_origin(transaction: Transaction, origin: str) -> list[tuple[State, str | None]]:
