@@ -220,7 +220,7 @@ class Router:
         return self.begin(coroutine)
 
 
-def _no_thread(message: Message, function: Callable[[], object]) -> Any:
+def _no_thread(message: Message, function: Callable[[], object]) -> Any:  # noqa: ARG001 (nobody runs it)
     raise RuntimeError("this router was given no threads")
 
 
