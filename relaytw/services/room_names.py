@@ -62,7 +62,7 @@ class _Phone:
 
 
 class RoomNames:
-    """The names that phones have reported, at most `most` in all; what was learnt longest ago goes first."""
+    """The names that phones have reported: at most `most`, of as many phones; what is oldest goes first."""
 
     def __init__(self, database: Transactions, metrics: Metrics, most: int) -> None:
         self.troubled: Troubled = _nobody
@@ -128,6 +128,9 @@ class RoomNames:
         phone = self._phones.get(client)
         if phone is None:
             phone = self._phones[client] = _Phone()
+            if len(self._phones) > self._most:
+                _, oldest = self._phones.popitem(last=False)
+                self._count -= len(oldest.names)
         return phone
 
     def _call(self, client: ClientKey, phone: _Phone, channel: str, name: str) -> None:

@@ -50,6 +50,15 @@ class RoomNameTests(SynchronousTestCase):
         self.assertEqual(self.names.count, 3)
         self.assertEqual(self.names.address(reply("a")._replace(client=OTHER)), "a")
 
+    def test_many_phones(self) -> None:
+        """Phones that report nothing take no more room than so many names."""
+        self.names = self.make(3)
+        self.names.heard(OTHER, "1", "a")
+        for number in range(10):
+            self.names.expect(ClientKey("bot", f"phone {number}"))
+        self.assertEqual(len(self.names._phones), 3)
+        self.assertEqual(self.names.count, 0)
+
     def test_table_away(self) -> None:
         """A table that cannot be read is read when the phone comes again."""
         self.database.go_away()
