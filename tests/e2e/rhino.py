@@ -177,6 +177,11 @@ class Phone:
 
     # -- what the script did
 
+    def settled(self) -> Phone:
+        """The phone, once all that it has done until now is known here: a server may hear of it earlier."""
+        self.evaluate("1")
+        return self
+
     def of(self, event: str) -> list[dict[str, Any]]:
         """What happened of one kind, oldest first."""
         return [e for e in list(self.events) if e["event"] == event]

@@ -109,7 +109,7 @@ def test_typed_once(relay: Relay, make_phone: MakePhone) -> None:
     talk.hear("chat")
     talk.reply("m/0", "one")
     assert talk.acked() == ["m/0"]
-    assert phone.typed == []
+    assert phone.settled().typed == []
 
 
 def test_killed_while_typing(relay: Relay, make_phone: MakePhone) -> None:
@@ -131,7 +131,7 @@ def test_killed_while_typing(relay: Relay, make_phone: MakePhone) -> None:
     talk.hear("chat")
     talk.reply("m/0", "one")
     assert talk.acked() == ["m/0"]
-    assert phone.typed == []
+    assert phone.settled().typed == []
 
 
 def test_resume_is_of_this_server(make_phone: MakePhone, relay: Relay) -> None:
@@ -250,5 +250,5 @@ def test_damaged_storage(relay: Relay, make_phone: MakePhone, cut: bytes) -> Non
     assert [c["id"] for c in talk.chats(2)] == [c["id"] for c in chats]
     talk.reply("m/0", "one")
     assert talk.acked() == ["m/0"]
-    assert phone.typed == []
+    assert phone.settled().typed == []
     phone.says("the rooms that were known are lost")

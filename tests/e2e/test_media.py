@@ -39,7 +39,7 @@ def test_media_in_chunks(relay: Relay, make_phone: MakePhone) -> None:
     assert phone.typed == []
     talk.chunk("m/0", 1, 0, last)
     assert [*talk.acked(), *talk.acked()] == ["m/0", "m/1"]
-    (shared,) = phone.of("shared")
+    (shared,) = phone.settled().of("shared")
     assert [(f["size"], f["sha256"].zfill(64)) for f in shared["files"]] == [
         (s["bytes"], s["sha256"]) for s in (first, second)
     ]
@@ -84,7 +84,7 @@ def test_bad_media(relay: Relay, make_phone: MakePhone, fault: str) -> None:
     assert (failed["id"], failed["code"]) == ("m/0", "bad_media")
     talk.reply("m/1", "behind")
     assert talk.acked() == ["m/1"]
-    assert phone.of("shared") == []
+    assert phone.settled().of("shared") == []
     assert list((phone.folder / "media").glob("*")) == []
 
 
@@ -102,7 +102,7 @@ def test_half_a_medium(relay: Relay, make_phone: MakePhone) -> None:
         for index, chunk in enumerate(chunks):
             talk.chunk("m/0", 0, index, chunk)
         assert talk.acked() == ["m/0"]
-    assert len(phone.of("shared")) == 1
+    assert len(phone.settled().of("shared")) == 1
 
 
 def test_media_by_address(relay: Relay, make_phone: MakePhone, web: str) -> None:
@@ -111,7 +111,7 @@ def test_media_by_address(relay: Relay, make_phone: MakePhone, web: str) -> None
     talk = relay.greeted()
     talk.media("m/0", {"url": f"{web}/small.mp3"}, media="audio", format="mp3")
     assert talk.acked() == ["m/0"]
-    (shared,) = phone.of("shared")
+    (shared,) = phone.settled().of("shared")
     assert (shared["files"][0]["size"], shared["type"], shared["action"]) == (
         5000,
         "audio/mpeg",
@@ -144,7 +144,7 @@ def test_media_without_a_channel(relay: Relay, make_phone: MakePhone) -> None:
             assert talk.acked() == [f"m/{number}"]
         else:
             assert talk.hear("failed")["code"] == code
-    assert phone.of("shared")[0]["channelId"] == "100"
+    assert phone.settled().of("shared")[0]["channelId"] == "100"
 
 
 def test_leftover_media(relay: Relay, make_phone: MakePhone, tmp_path: Path) -> None:

@@ -117,6 +117,10 @@ def test_wrong_secret_40(real: RealRelay, make_phone: MakePhone) -> None:
     """
     phone = make_phone(real.server(), secret="another")
     phone.hear("# now 0")
+    kept = phone.file("chats")
+    phone.wait(
+        lambda: kept.exists() and b"# now 0" in kept.read_bytes(), "the message on the phone's storage"
+    )
     phone.says("bad_signature")
     phone.kill()
     phone = make_phone(real.server())

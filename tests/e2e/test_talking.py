@@ -42,7 +42,7 @@ def test_chat_and_reply(relay: Relay, make_phone: MakePhone) -> None:
     talk.say("ack", {"ids": [name]})
     talk.reply(f"{name}/0", "에코\n둘째 줄 😀", "가족", "18000000000000001")
     assert talk.acked() == [f"{name}/0"]
-    assert phone.of("typed") == [
+    assert phone.settled().of("typed") == [
         {
             "event": "typed",
             "how": "reply",
@@ -116,7 +116,7 @@ def test_no_room(relay: Relay, make_phone: MakePhone) -> None:
         else:
             failed = talk.hear("failed")
             assert (failed["id"], failed["code"]) == (f"r/{number}", outcome)
-    assert [(t["room"], t["text"]) for t in phone.of("typed")] == [
+    assert [(t["room"], t["text"]) for t in phone.settled().of("typed")] == [
         ("twin", "to twin"), ("twin", "to other name"), ("alone", "to alone"),
     ]  # fmt: skip
     talk.reply("r/0", "again", "nowhere", None)
@@ -141,7 +141,7 @@ def test_rooms_outlive_the_app(relay: Relay, make_phone: MakePhone) -> None:
     assert talk.hear("failed")["code"] == "ambiguous_room"
     talk.reply("r/2", "three", "unreached", "4")
     assert talk.hear("failed")["code"] == "no_room"
-    assert [(t["how"], t["room"]) for t in phone.of("typed")] == [("send", "alone")]
+    assert [(t["how"], t["room"]) for t in phone.settled().of("typed")] == [("send", "alone")]
 
 
 def test_the_app_throws(relay: Relay, make_phone: MakePhone) -> None:
@@ -157,7 +157,7 @@ def test_the_app_throws(relay: Relay, make_phone: MakePhone) -> None:
     phone.act("options", options={"replyThrows": False, "replyRefuses": True})
     talk.reply("m/1", "two")
     assert talk.acked() == ["m/1"]
-    assert [(t["how"], t["text"]) for t in phone.of("typed")] == [("send", "two")]
+    assert [(t["how"], t["text"]) for t in phone.settled().of("typed")] == [("send", "two")]
 
 
 def test_refusal(relay: Relay, make_phone: MakePhone) -> None:
